@@ -1,0 +1,60 @@
+"""The platform's error types. Every failure that a person or a retry rule must tell apart is here.
+
+Nothing here logs, retries or exits: `operations` and `cli` decide what to do with an error by its type.
+"""
+
+
+class PlatformError(Exception):
+    """Base of every error the platform raises on purpose.
+
+    Args:
+        problem: What is wrong, in one sentence without a trailing full stop.
+        remedy: What a person should do about it, in one sentence; may be empty.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}. {self.remedy}".strip() if self.remedy else self.problem
+
+
+class ConfigurationError(PlatformError):
+    """A setting is missing or wrong: nothing will succeed until a person changes it."""
+
+
+class PermanentError(PlatformError):
+    """The same request would fail the same way again: retrying is pointless."""
+
+
+class RetryableError(PlatformError):
+    """The world outside failed for now: the same request may succeed later.
+
+    Args:
+        problem: As in `PlatformError`.
+        remedy: As in `PlatformError`.
+        retry_after_seconds: The delay the other side asked for, if it did.
+    """
+
+    def __init__(
+        self, problem: str, remedy: str = "", retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(problem, remedy)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PartitionBusyError(PermanentError):
+    """Another run holds this asset's partition; this one must end without touching it.
+
+    Permanent for the run that meets it: the holder is doing the work.
+    """
+
+
+class BudgetExceededError(PermanentError):
+    """The next model call would pass the budget of its domain and day; nothing was asked."""
+
+
+class NoDataError(PermanentError):
+    """What was asked for has no data (a report of a day without chats, an unknown partition)."""
