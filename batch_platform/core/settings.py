@@ -80,7 +80,6 @@ class Section(BaseSettings):
         frozen=True,
         env_ignore_empty=True,
         case_sensitive=False,
-        populate_by_name=True,
     )
 
     @classmethod
