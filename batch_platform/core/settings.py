@@ -37,9 +37,7 @@ class Profile(StrEnum):
     DEMO = "demo"
 
 
-def active_profile(
-    environ: Mapping[str, str] = os.environ, root: Path = PROJECT_ROOT
-) -> Profile:
+def active_profile(environ: Mapping[str, str] = os.environ, root: Path = PROJECT_ROOT) -> Profile:
     """Tell which profile a process works in.
 
     Said by `BATCH_PLATFORM_PROFILE`; otherwise the demo's, if somebody asked for a demo here and
@@ -245,7 +243,9 @@ class ModelSettings(Section):
     compatible_base_url: str | None = _variable(
         "LLM_BASE_URL", None, "Address of any compatible server (Ollama, vLLM)"
     )
-    compatible_api_key: SecretStr | None = _variable("LLM_API_KEY", None, "Its key, if it wants one")
+    compatible_api_key: SecretStr | None = _variable(
+        "LLM_API_KEY", None, "Its key, if it wants one"
+    )
     compatible_model: str | None = _variable("LLM_MODEL", None, "Its model")
     structured_output: Literal["auto", "json_schema", "function_calling", "json_prompt"] = (
         _variable("LLM_STRUCTURED_OUTPUT", "auto", "How a model is made to answer in a form")
@@ -258,7 +258,9 @@ class ModelSettings(Section):
     )
     max_tokens: int = _variable("LLM_MAX_TOKENS", 2048, "Most tokens of an answer", ge=1)
     temperature: float = _variable("LLM_TEMPERATURE", 0.1, "Randomness of answers", ge=0, le=2)
-    timeout_seconds: float = _variable("LLM_TIMEOUT_SECONDS", 60.0, "Longest wait for one answer", gt=0)
+    timeout_seconds: float = _variable(
+        "LLM_TIMEOUT_SECONDS", 60.0, "Longest wait for one answer", gt=0
+    )
     daily_budget_krw: float | None = _variable(
         "LLM_DAILY_BUDGET_KRW", None, "Won a domain may spend in a day; no bound when not set", ge=0
     )
@@ -274,7 +276,9 @@ class MailSettings(Section):
     server: str | None = _variable("SMTP_SERVER", None, "SMTP server; no mail when not set")
     port: int = _variable("SMTP_PORT", 587, "Its port", ge=1, le=65535)
     security: Literal["auto", "starttls", "tls", "none"] = _variable(
-        "SMTP_SECURITY", "auto", "auto: tls on 465, starttls when offered (always before a password)"
+        "SMTP_SECURITY",
+        "auto",
+        "auto: tls on 465, starttls when offered (always before a password)",
     )
     sender: str | None = _variable("SENDER_EMAIL", None, "Address that mails come from")
     password: SecretStr | None = _variable("SENDER_PASSWORD", None, "Its password")

@@ -1,0 +1,72 @@
+"""Calendar days and the clock. Pure: the current time always comes in as a `Clock`.
+
+Trading days and other calendars of one market do not belong here.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from batch_platform.core.errors import PermanentError
+
+Clock = Callable[[], datetime]
+"""Returns the current time, zone-aware, in UTC."""
+
+
+def utc_now() -> datetime:
+    """The real clock, handed in at the outermost layer only."""
+    return datetime.now(UTC)
+
+
+def today(clock: Clock, zone: ZoneInfo) -> date:
+    """The calendar day that it is now in `zone`."""
+    return clock().astimezone(zone).date()
+
+
+def day_window(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The half-open window [start, end) of a calendar day in `zone`, as UTC times."""
+    start = datetime.combine(day, time.min, tzinfo=zone)
+    end = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def days_between(start: date, end: date) -> Iterator[date]:
+    """Yield each day from `start` to `end`, both included.
+
+    Raises:
+        PermanentError: `end` is before `start`.
+    """
+    if end < start:
+        raise PermanentError(f"The range {start} … {end} ends before it starts", "Swap the dates")
+    for offset in range((end - start).days + 1):
+        yield start + timedelta(days=offset)
+
+
+def past_day(text: str, clock: Clock, zone: ZoneInfo) -> date:
+    """Read a day that is over: `2026-11-19`, `20261119` or `yesterday`.
+
+    Raises:
+        PermanentError: The text is no date, or the day is not over yet in `zone`.
+    """
+    if text.strip().lower() in {"yesterday", "어제"}:
+        return today(clock, zone) - timedelta(days=1)
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        raise PermanentError(
+            f"{text!r} is not a date", "Write it like 2026-11-19, or yesterday"
+        ) from None
+    if day >= today(clock, zone):
+        raise PermanentError(
+            f"{day} is not over yet in {zone.key}",
+            f"The last day with complete data is {today(clock, zone) - timedelta(days=1)}",
+        )
+    return day
+
+
+def previous_weekday(day: date) -> date:
+    """The last Monday-to-Friday day before `day`; public holidays are not known here."""
+    before = day - timedelta(days=1)
+    while before.weekday() >= 5:
+        before -= timedelta(days=1)
+    return before

@@ -1,0 +1,174 @@
+"""`PlatformDb`: how anything reaches the platform's PostgreSQL.
+
+Connections are opened when needed and closed after: a nightly platform opens few, and none is held
+across a model's answer. No SQL about what is stored belongs here.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from batch_platform.core.errors import (
+    ConfigurationError,
+    PartitionBusyError,
+    PlatformError,
+    RetryableError,
+)
+from batch_platform.core.hashing import lock_key
+from batch_platform.gateways.platform_db.partitions import PartitionTransaction
+
+LOCK_TIMEOUT_SECONDS = 60
+"""No statement waits longer for a lock; a job that must wait longer says so and is retried."""
+
+_SESSION_OPTIONS = {
+    "timezone": "UTC",
+    "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+    # A holder whose machine is gone gives its locks back within about a minute.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+_APPLICATION_NAME_LENGTH = 63
+_REMEDY = "Check PLATFORM_DATABASE_URL"
+
+
+class PlatformDb:
+    """The platform's database.
+
+    Args:
+        url: libpq URL, `postgresql://user:password@host:port/database`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __repr__(self) -> str:
+        return f"PlatformDb({self.address})"
+
+    @property
+    def address(self) -> str:
+        """`host:port/database`: what a person may see of the URL."""
+        parts = conninfo_to_dict(self.url)
+        host, port = parts.get("host", "localhost"), parts.get("port", "5432")
+        return f"{host}:{port}/{parts.get('dbname', '')}"
+
+    @contextmanager
+    def connect(self, name: str) -> Iterator[psycopg.Connection]:
+        """Open a connection in autocommit mode, in UTC, with a lock timeout.
+
+        Args:
+            name: Who is asking; seen in `pg_stat_activity`.
+
+        Raises:
+            ConfigurationError: Wrong password, unknown database or user.
+            RetryableError: The server does not answer, or the connection broke.
+        """
+        connection = self._open(name)
+        try:
+            with connection:
+                yield connection
+        except psycopg.errors.LockNotAvailable as error:
+            raise RetryableError(
+                f"Waited {LOCK_TIMEOUT_SECONDS} s for a lock in the platform's database",
+                "Look for a long transaction in pg_stat_activity",
+            ) from error
+        except psycopg.OperationalError as error:
+            raise _as_platform_error(error, self.address) from error
+
+    def _open(self, name: str) -> psycopg.Connection:
+        try:
+            return psycopg.connect(
+                self.url,
+                autocommit=True,
+                connect_timeout=10,
+                application_name=name[:_APPLICATION_NAME_LENGTH],
+                options=" ".join(f"-c {key}={value}" for key, value in _SESSION_OPTIONS.items()),
+            )
+        except psycopg.OperationalError as error:
+            raise _as_platform_error(error, self.address) from error
+
+    @contextmanager
+    def hold(self, asset: str, partition: str, *, holder: str) -> Iterator[None]:
+        """Be the only one that works on an asset's partition, from before anything that costs.
+
+        The hold is a session-level advisory lock: PostgreSQL gives it back however the holder ends.
+
+        Args:
+            asset: The asset's key, `group/name`.
+            partition: The partition's key.
+            holder: Who holds it, e.g. the run's id; a second one is told so.
+
+        Raises:
+            PartitionBusyError: Somebody else holds it.
+            RetryableError: The connection that carried the hold broke meanwhile.
+        """
+        key = lock_key("hold", asset, partition)
+        with self.connect(holder) as connection:
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+            if row != (True,):
+                other = _holder_of(connection, key)
+                raise PartitionBusyError(
+                    f"{asset} {partition} is being made by {other}",
+                    "Wait for it, or end it in the webserver",
+                )
+            yield
+            # Fails if the connection, and with it the hold, was lost: the run must not look fine.
+            connection.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+    @contextmanager
+    def replacing(self, asset: str, partition: str) -> Iterator[PartitionTransaction]:
+        """Replace a partition whole, in one transaction, one writer at a time.
+
+        Readers see the old rows until the block ends without an error, then the new ones.
+
+        Args:
+            asset: The asset's key, `group/name`.
+            partition: The partition's key.
+        """
+        with self.connect(f"write {asset} {partition}") as connection, connection.transaction():
+            connection.execute(
+                "SELECT pg_advisory_xact_lock(%s)", [lock_key("write", asset, partition)]
+            )
+            yield PartitionTransaction(connection)
+
+
+def holders(connection: psycopg.Connection) -> Sequence[str]:
+    """Names of everyone who holds an advisory lock in this database now."""
+    rows = connection.execute(
+        "SELECT DISTINCT activity.application_name FROM pg_locks"
+        " JOIN pg_stat_activity AS activity USING (pid)"
+        " WHERE locktype = 'advisory' AND granted AND activity.datname = current_database()"
+        " ORDER BY 1"
+    )
+    return [row[0] for row in rows]
+
+
+def _holder_of(connection: psycopg.Connection, key: int) -> str:
+    unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
+    row = connection.execute(
+        "SELECT activity.application_name FROM pg_locks"
+        " JOIN pg_stat_activity AS activity USING (pid)"
+        " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+        " AND classid::bigint = %s AND objid::bigint = %s"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        [unsigned >> 32, unsigned & 0xFFFF_FFFF],
+    ).fetchone()
+    return row[0] if row else "a run that has just ended"
+
+
+def _as_platform_error(error: psycopg.OperationalError, address: str) -> PlatformError:
+    reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    configuration = (
+        psycopg.errors.InvalidPassword,
+        psycopg.errors.InvalidAuthorizationSpecification,
+        psycopg.errors.InvalidCatalogName,
+    )
+    # libpq reports failures before the session exists without an SQLSTATE: only its words tell.
+    words = ("authentication failed", "does not exist", "translate host name", "no password")
+    if isinstance(error, configuration) or any(word in reason for word in words):
+        return ConfigurationError(f"The database at {address} refused us: {reason}", _REMEDY)
+    if isinstance(error, psycopg.errors.DiskFull):
+        return RetryableError(f"The database's disk is full: {reason}", "Free some space")
+    return RetryableError(f"The database at {address} does not answer: {reason}", _REMEDY)

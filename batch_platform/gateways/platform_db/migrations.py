@@ -1,0 +1,71 @@
+"""Bringing the platform's tables to this version: Alembic, with SQL written by hand in `migrations/`.
+
+Dagster's own tables are in another database and are Dagster's business.
+"""
+
+import re
+from contextlib import closing
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+
+from batch_platform.core.errors import ConfigurationError
+from batch_platform.core.hashing import lock_key
+from batch_platform.core.settings import PROJECT_ROOT
+from batch_platform.gateways.platform_db.database import PlatformDb
+
+MIGRATIONS = PROJECT_ROOT / "migrations"
+VERSION_TABLE = "platform_migrations"
+
+
+def newest_revision() -> str:
+    """The revision that this code needs: the highest number among the files' names."""
+    numbers = [
+        match[1]
+        for path in (MIGRATIONS / "versions").glob("*.py")
+        if (match := re.match(r"(\d{4})_", path.name))
+    ]
+    return max(numbers)
+
+
+def current_revision(db: PlatformDb) -> str | None:
+    """The revision that the database is at; None when it is empty."""
+    with db.connect("migrations") as connection:
+        found = connection.execute("SELECT to_regclass(%s)", [VERSION_TABLE]).fetchone()
+        if found == (None,):
+            return None
+        row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608
+        return row[0] if row else None
+
+
+def migrate(db: PlatformDb) -> None:
+    """Apply what is missing. Safe to call from several processes at once."""
+    with closing(psycopg.connect(db.url, autocommit=True)) as lock:
+        lock.execute("SELECT pg_advisory_lock(%s)", [lock_key("migrations")])
+        if current_revision(db) == newest_revision():
+            return
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["url"] = db.url
+        command.upgrade(config, "head")
+
+
+def require_current(db: PlatformDb) -> None:
+    """Refuse a database whose tables are of another version.
+
+    Raises:
+        ConfigurationError: Older: says which command to run. Newer: says to update the code.
+    """
+    current, newest = current_revision(db), newest_revision()
+    if current == newest:
+        return
+    if current is not None and current > newest:
+        raise ConfigurationError(
+            f"The database is at revision {current}, newer than this version's {newest}",
+            "Update the platform's code",
+        )
+    raise ConfigurationError(
+        f"The database is at revision {current or 'none'}, this version needs {newest}",
+        "Run batch-platform db migrate",
+    )

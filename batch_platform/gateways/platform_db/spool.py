@@ -1,0 +1,59 @@
+"""`Spool`: rows that arrive over hours, kept on disk until a partition is written in one go.
+
+Keeps a night's answers out of memory and its transaction short.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+_ROWS_PER_BATCH = 5_000
+
+
+class Spool:
+    """A temporary file of rows of one schema; a context manager, gone when it is left.
+
+    Args:
+        schema: Names and types of the columns.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._file = tempfile.TemporaryFile(prefix="batch-platform-spool-")
+        self._writer = pa.ipc.new_stream(self._file, schema)
+        self._pending: list[Mapping[str, Any]] = []
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append a row; every column of the schema must be in it."""
+        self._pending.append(row)
+        self.rows += 1
+        if len(self._pending) >= _ROWS_PER_BATCH:
+            self._flush()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows. Call once, after the last `add`."""
+        self._flush()
+        self._writer.close()
+        self._file.seek(0)
+        with pa.ipc.open_stream(self._file) as reader:
+            yield from reader
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._writer.write_batch(pa.RecordBatch.from_pylist(self._pending, self._schema))
+            self._pending = []

@@ -1,0 +1,66 @@
+"""Fixtures that several kinds of tests share: one embedded PostgreSQL a test process, a migrated
+database a test. Fixtures of one domain or gateway belong in the conftest of its own folder."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from batch_platform.gateways.embedded_postgres import lease_embedded_server, server_folder
+from batch_platform.gateways.leased_process import stop
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db.migrations import migrate
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_the_tests_own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep a developer's `.env`, demo and environment out of every test."""
+    from batch_platform.core import settings
+
+    kept = dict(os.environ)
+    known = {name for _, name, *_ in settings.load_settings().variables()}
+    for name in known | {settings.PROFILE_VARIABLE, "DAGSTER_HOME"}:
+        os.environ.pop(name, None)
+    os.environ["BATCH_PLATFORM_HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ[settings.PROFILE_VARIABLE] = "live"
+    original = settings.env_file
+    settings.env_file = lambda: Path(os.devnull)  # type: ignore[assignment]
+    yield
+    settings.env_file = original  # type: ignore[assignment]
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL, without a database, of a PostgreSQL that ends with the test process."""
+    home = Path(tempfile.mkdtemp(prefix="batch-platform-tests-"))
+    home.chmod(0o755)
+    lease, url = lease_embedded_server(home)
+    yield url
+    lease.release()
+    stop(server_folder(home))
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def _migrated_template(postgres_server: str) -> str:
+    with psycopg.connect(f"{postgres_server}postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrated TEMPLATE template0")
+    migrate(PlatformDb(f"{postgres_server}migrated"))
+    return "migrated"
+
+
+@pytest.fixture
+def platform_db(postgres_server: str, _migrated_template: str) -> Iterator[PlatformDb]:
+    """A migrated, empty platform database of the test's own."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(f"{postgres_server}postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_migrated_template}")
+        yield PlatformDb(f"{postgres_server}{name}")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
