@@ -4,7 +4,7 @@ Connections are opened when needed and closed after: a nightly platform opens fe
 across a model's answer. No SQL about what is stored belongs here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -55,7 +55,7 @@ class PlatformDb:
         return f"{host}:{port}/{parts.get('dbname', '')}"
 
     @contextmanager
-    def connect(self, name: str) -> Iterator[psycopg.Connection]:
+    def connect(self, name: str) -> Generator[psycopg.Connection, None, None]:
         """Open a connection in autocommit mode, in UTC, with a lock timeout.
 
         Args:
@@ -90,7 +90,7 @@ class PlatformDb:
             raise _as_platform_error(error, self.address) from error
 
     @contextmanager
-    def hold(self, asset: str, partition: str, *, holder: str) -> Iterator[None]:
+    def hold(self, asset: str, partition: str, *, holder: str) -> Generator[None, None, None]:
         """Be the only one that works on an asset's partition, from before anything that costs.
 
         The hold is a session-level advisory lock: PostgreSQL gives it back however the holder ends.
@@ -118,7 +118,7 @@ class PlatformDb:
             connection.execute("SELECT pg_advisory_unlock(%s)", [key])
 
     @contextmanager
-    def replacing(self, asset: str, partition: str) -> Iterator[PartitionTransaction]:
+    def replacing(self, asset: str, partition: str) -> Generator[PartitionTransaction, None, None]:
         """Replace a partition whole, in one transaction, one writer at a time.
 
         Readers see the old rows until the block ends without an error, then the new ones.

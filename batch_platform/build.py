@@ -1,0 +1,34 @@
+"""Puts domains, resources and operations together. Tests and commands swap resources here."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from batch_platform.core.settings import Settings, load_settings
+from batch_platform.domains.chats.definitions import chats_definitions
+from batch_platform.operations.definitions import operations_definitions
+from batch_platform.resources.roles import all_resources
+
+
+def build_definitions(
+    settings: Settings | None = None, resource_overrides: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    """All of the platform as Dagster sees it.
+
+    Args:
+        settings: When schedules fire and where days begin; read from the environment by default.
+        resource_overrides: Role → object to use instead of the real one.
+
+    Raises:
+        ConfigurationError: A setting cannot be read.
+    """
+    settings = settings or load_settings()
+    return dg.Definitions.merge(
+        chats_definitions(settings),
+        operations_definitions(),
+        dg.Definitions(
+            resources={**all_resources(), **(resource_overrides or {})},
+            # Measured: a chain of small steps costs 2 s in process and 11 s in processes of its own.
+            executor=dg.in_process_executor,
+        ),
+    )

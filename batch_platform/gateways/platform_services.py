@@ -1,0 +1,132 @@
+"""Which servers of its own a process uses: the database, embedded or yours, and in the demo the sandbox.
+
+Each is started on first use and kept until this process ends. Nothing happens at import.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from batch_platform.core.errors import ConfigurationError
+from batch_platform.core.settings import PlatformSettings, Settings
+from batch_platform.gateways.embedded_postgres import lease_embedded_server
+from batch_platform.gateways.leased_process import Lease, ServiceFolder
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db.migrations import migrate, require_current
+
+DATABASE = "batch_platform"
+
+
+def open_platform_db(settings: Settings) -> PlatformDb:
+    """The platform's database, its tables at this version.
+
+    The embedded one is brought to this version by itself; yours only by `batch-platform db migrate`
+    and `up`, because other machines may still run the old version on it.
+
+    Raises:
+        ConfigurationError: The address is wrong, or the tables are of another version.
+        RetryableError: The server does not answer.
+    """
+    db = PlatformDb(platform_database_url(settings))
+    if settings.platform.database_url is None:
+        migrate(db)
+    else:
+        require_current(db)
+    return db
+
+
+def platform_database_url(settings: Settings) -> str:
+    """libpq URL of the platform's database; made if the server is the embedded one."""
+    configured = _configured_url(settings.platform)
+    if configured is not None:
+        return configured
+    return _embedded_url(settings.home) + DATABASE
+
+
+def dagster_database_url(settings: Settings) -> str:
+    """libpq URL of Dagster's storage: beside the platform's database, `_dagster` behind its name.
+
+    Made if it is missing, in UTC, as Dagster's times need.
+    """
+    url = make_url(platform_database_url(settings))
+    name = f"{url.database}_dagster"
+    _make_database(url.render_as_string(hide_password=False), name)
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+def _configured_url(platform: PlatformSettings) -> str | None:
+    if platform.database_url is None:
+        return None
+    try:
+        url = make_url(platform.database_url.get_secret_value())
+    except ArgumentError:
+        raise ConfigurationError(
+            "PLATFORM_DATABASE_URL is not a URL",
+            "Write it like postgresql://user:password@host:5432/database",
+        ) from None
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            f"PLATFORM_DATABASE_URL names {url.get_backend_name()}",
+            "The platform's own database is PostgreSQL; sources may be something else",
+        )
+    if not url.database:
+        raise ConfigurationError("PLATFORM_DATABASE_URL names no database", "Add /name at its end")
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@cache
+def _embedded_url(home: Path) -> str:
+    home.mkdir(parents=True, exist_ok=True)
+    lease, url = lease_embedded_server(home)
+    _kept.append(lease)
+    _make_database(f"{url}postgres", DATABASE)
+    return url
+
+
+@cache
+def lease_sandbox(home: Path) -> None:
+    """Keep the sandbox of the demo running while this process lives."""
+    folder = ServiceFolder(home / "sandbox-process")
+    _kept.append(Lease(folder, ["-m", "batch_platform.sandbox", "--home", str(home)]))
+
+
+_kept: list[Lease] = []
+
+
+def _make_database(server_url: str, name: str) -> None:
+    try:
+        with psycopg.connect(server_url, autocommit=True, connect_timeout=10) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+            if found.fetchone() is None:
+                _create(connection, name)
+    except psycopg.OperationalError as error:
+        address = conninfo_to_dict(server_url)
+        raise ConfigurationError(
+            f"The database server at {address.get('host')}:{address.get('port')} refused us: "
+            f"{str(error).strip().splitlines()[-1]}",
+            "Check PLATFORM_DATABASE_URL",
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"The database {name} is missing and we may not make it",
+            f"Have an administrator run: CREATE DATABASE {name}",
+        ) from error
+
+
+def _create(connection: psycopg.Connection, name: str) -> None:
+    identifier = sql.Identifier(name)
+    statements: Sequence[sql.Composed] = (
+        sql.SQL("CREATE DATABASE {}").format(identifier),
+        sql.SQL("ALTER DATABASE {} SET timezone TO 'UTC'").format(identifier),
+    )
+    for statement in statements:
+        try:
+            connection.execute(statement)
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            return  # another process was faster

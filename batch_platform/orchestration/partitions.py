@@ -1,0 +1,29 @@
+"""Partitions in the platform's time zone and how an asset function reads its own.
+
+The zone is the one setting that definitions need while they are imported: a partition is a calendar
+day in it.
+"""
+
+from datetime import date
+
+import dagster as dg
+
+from batch_platform.core.settings import load_settings
+
+ZONE_NAME = load_settings().platform.timezone
+
+
+def daily_partitions(first_day: date) -> dg.DailyPartitionsDefinition:
+    """Calendar days from `first_day` to yesterday."""
+    return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone=ZONE_NAME)
+
+
+def monthly_partitions(first_day: date) -> dg.MonthlyPartitionsDefinition:
+    """Calendar months, named after their first day, from that of `first_day` to the last over."""
+    start = first_day.replace(day=1).isoformat()
+    return dg.MonthlyPartitionsDefinition(start_date=start, timezone=ZONE_NAME)
+
+
+def partition_day(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date:
+    """The day (or a month's first day) that a step works on."""
+    return date.fromisoformat(context.partition_key)

@@ -1,0 +1,86 @@
+"""What a materialization tells the webserver: table metadata, counts, cost, duration, a preview.
+
+Metadata keys are the ones the webserver knows (`dagster/row_count`, …) or plain English words.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import dagster as dg
+
+MetadataValue = str | int | float | dg.MetadataValue[object]
+_PREVIEW_CELL_LENGTH = 60
+
+
+def table_metadata(table: str, columns: Mapping[str, tuple[str, str]]) -> dict[str, object]:
+    """Metadata of an asset that is a table.
+
+    Args:
+        table: `schema.table` in the platform's database.
+        columns: Name → (PostgreSQL type, what it says).
+    """
+    return {
+        **dg.TableMetadataSet(
+            table_name=table,
+            column_schema=dg.TableSchema(
+                columns=[
+                    dg.TableColumn(name, type=kind, description=meaning)
+                    for name, (kind, meaning) in columns.items()
+                ]
+            ),
+        )
+    }
+
+
+def materialized(
+    *,
+    rows: int,
+    seconds: float,
+    is_made_up: bool,
+    preview: str = "",
+    details: Mapping[str, MetadataValue] | None = None,
+) -> dg.MaterializeResult[None]:
+    """Report a partition that was written.
+
+    Args:
+        rows: Rows (or messages, or files) in the partition now.
+        seconds: How long it took.
+        is_made_up: Whether the sandbox fed it.
+        preview: Markdown; see `markdown_table`.
+        details: Further figures of the asset.
+    """
+    metadata: dict[str, object] = {
+        "dagster/row_count": rows,
+        "seconds": round(seconds, 3),
+        **(details or {}),
+    }
+    if is_made_up:
+        metadata["made_up"] = "Sandbox data: nothing here is real"
+    if preview:
+        metadata["preview"] = dg.MetadataValue.md(preview)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; cells are cut at 60 characters and cannot break out of their cell."""
+    lines = [_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows)]
+    return "\n".join(lines)
+
+
+def stopwatch() -> Callable[[], float]:
+    """Start measuring; the returned function tells the seconds since."""
+    start = time.perf_counter()
+    return lambda: time.perf_counter() - start
+
+
+def _row(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _cell(value: object) -> str:
+    text = " ".join(str(value).split())
+    if len(text) > _PREVIEW_CELL_LENGTH:
+        text = text[: _PREVIEW_CELL_LENGTH - 1] + "…"
+    for character in "\\`|*_[]<>":
+        text = text.replace(character, "\\" + character)
+    return text

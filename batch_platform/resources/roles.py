@@ -1,0 +1,116 @@
+"""The resources of the platform, keyed by role. Each hands out a plain object; `build` may swap any.
+
+An object is made when a run needs it, from the settings of that moment: nothing connects at import,
+and a setting that no step of a run needs may be missing.
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from batch_platform.core.days import Clock, utc_now
+from batch_platform.core.errors import ConfigurationError
+from batch_platform.core.settings import Settings, load_settings
+from batch_platform.gateways.llm import BulkLlm, open_bulk_llm
+from batch_platform.gateways.mail import Mailer
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_services import lease_sandbox, open_platform_db
+from batch_platform.gateways.source_db import SourceDatabase
+from batch_platform.orchestration.progress import ProgressListener
+
+
+def active_settings() -> Settings:
+    """Read the settings; in the demo, keep the sandbox running while this process lives."""
+    settings = load_settings()
+    if settings.is_made_up:
+        lease_sandbox(settings.home)
+    return settings
+
+
+class SettingsResource(dg.ConfigurableResourceFactory[Settings]):
+    """The settings of the active profile, as read when the run starts."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> Settings:
+        """Read them."""
+        return active_settings()
+
+
+class ClockResource(dg.ConfigurableResourceFactory[Clock]):
+    """The current time; tests hand in another clock."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> Clock:
+        """Give the real one."""
+        return utc_now
+
+
+class PlatformDbResource(dg.ConfigurableResourceFactory[PlatformDb]):
+    """The platform's PostgreSQL, embedded or yours."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> PlatformDb:
+        """Start or reach it."""
+        return open_platform_db(load_settings())
+
+
+class ChatSourceResource(dg.ConfigurableResourceFactory[SourceDatabase]):
+    """The chat service's database (MariaDB, MySQL, PostgreSQL or SQLite)."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> SourceDatabase:
+        """Prepare it; the first statement connects."""
+        return chat_source(active_settings())
+
+
+class LlmResource(dg.ConfigurableResourceFactory[BulkLlm]):
+    """The one way to a model: ledger, pacing, retries, budget."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> BulkLlm:
+        """Prepare it; nothing is asked yet."""
+        settings = active_settings()
+        return bulk_llm(settings, open_platform_db(settings))
+
+
+class MailerResource(dg.ConfigurableResourceFactory[Mailer]):
+    """The mail server; may be not configured, and says so."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> Mailer:
+        """Prepare it; the first mail connects."""
+        return Mailer(active_settings().mail)
+
+
+class ProgressResource(dg.ConfigurableResourceFactory[ProgressListener]):
+    """Who hears about progress beside the event log."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> ProgressListener:
+        """Nobody; a command in a terminal hands in a bar."""
+        return ProgressListener()
+
+
+def chat_source(settings: Settings) -> SourceDatabase:
+    """The chat service's database.
+
+    Raises:
+        ConfigurationError: `ENGINE_FOR_SQLALCHEMY` is not set.
+    """
+    if settings.chats.engine is None:
+        raise ConfigurationError(
+            "ENGINE_FOR_SQLALCHEMY is not set, so there are no chats to read",
+            "Set it to the chat database's SQLAlchemy URL, or try `make demo`",
+        )
+    return SourceDatabase(settings.chats.engine.get_secret_value(), settings.platform.zone)
+
+
+def bulk_llm(settings: Settings, db: PlatformDb) -> BulkLlm:
+    """The model engine on the platform's database."""
+    return open_bulk_llm(settings.model, db.url, is_made_up=settings.is_made_up)
+
+
+def all_resources() -> Mapping[str, object]:
+    """Every resource under its role."""
+    return {
+        "settings": SettingsResource(),
+        "clock": ClockResource(),
+        "platform_db": PlatformDbResource(),
+        "chat_source": ChatSourceResource(),
+        "llm": LlmResource(),
+        "mailer": MailerResource(),
+        "progress": ProgressResource(),
+    }
