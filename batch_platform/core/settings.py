@@ -6,6 +6,7 @@ connection or guesses a value: what is needed and missing raises `ConfigurationE
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -199,6 +200,9 @@ class ChatsSettings(Section):
     )
     parallel_chunk_size: int = _variable(
         "PARALLEL_CHUNK_SIZE", 1000, "Questions read from the database at a time", ge=1
+    )
+    first_day: date = _variable(
+        "CHATS_FIRST_DAY", date(2024, 1, 1), "First day that can be classified"
     )
     cron_schedule: str = _variable("CRON_SCHEDULE", "0 1 * * *", "When yesterday is classified")
     cron_email: bool = _variable("CRON_EMAIL", True, "Whether the nightly run mails its report")

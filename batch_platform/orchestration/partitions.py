@@ -4,11 +4,13 @@ The zone is the one setting that definitions need while they are imported: a par
 day in it.
 """
 
+from contextlib import AbstractContextManager
 from datetime import date
 
 import dagster as dg
 
 from batch_platform.core.settings import load_settings
+from batch_platform.gateways.platform_db import PlatformDb
 
 ZONE_NAME = load_settings().platform.timezone
 
@@ -27,3 +29,15 @@ def monthly_partitions(first_day: date) -> dg.MonthlyPartitionsDefinition:
 def partition_day(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date:
     """The day (or a month's first day) that a step works on."""
     return date.fromisoformat(context.partition_key)
+
+
+def hold_partition(
+    context: dg.AssetExecutionContext, db: PlatformDb
+) -> AbstractContextManager[None]:
+    """Let only this run work on the step's asset and partition.
+
+    Raises:
+        PartitionBusyError: Another run does; it is named.
+    """
+    asset = context.asset_key.to_user_string()
+    return db.hold(asset, context.partition_key, holder=f"run {context.run_id}")

@@ -1,24 +1,17 @@
 """How long work tells that it goes on: an event in Dagster now and then, a bar in a terminal.
 
-Workflows call a `ProgressReport`; who listens is decided outside of them.
+Workflows call a `core.progress.ProgressReport`; who listens is decided here.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import dagster as dg
 
+from batch_platform.core.progress import ProgressReport
+
 _SECONDS_BETWEEN_EVENTS = 15.0
-
-
-class ProgressReport(Protocol):
-    """Called by a workflow as often as it likes."""
-
-    def __call__(self, done: int, total: int | None, note: str = "") -> None:
-        """Tell how far the work is; `total` is None while nobody knows."""
-        ...
 
 
 @dataclass(frozen=True)

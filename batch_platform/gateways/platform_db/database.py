@@ -4,8 +4,9 @@ Connections are opened when needed and closed after: a nightly platform opens fe
 across a model's answer. No SQL about what is stored belongs here.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -19,6 +20,8 @@ from batch_platform.core.errors import (
 from batch_platform.core.hashing import lock_key
 from batch_platform.gateways.platform_db.partitions import PartitionTransaction
 
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
 LOCK_TIMEOUT_SECONDS = 60
 """No statement waits longer for a lock; a job that must wait longer says so and is retried."""
 
@@ -31,6 +34,7 @@ _SESSION_OPTIONS = {
     "tcp_keepalives_count": "3",
 }
 _APPLICATION_NAME_LENGTH = 63
+_STREAMED_ROWS = 5_000
 _REMEDY = "Check PLATFORM_DATABASE_URL"
 
 
@@ -88,6 +92,28 @@ class PlatformDb:
             )
         except psycopg.OperationalError as error:
             raise _as_platform_error(error, self.address) from error
+
+    def fetch_all(
+        self, query: LiteralString, parameters: Parameters = None
+    ) -> list[tuple[Any, ...]]:
+        """Run a query whose answer is small and return all of its rows."""
+        with self.connect("read") as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def stream(
+        self, query: LiteralString, parameters: Parameters = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield a query's rows from a server-side cursor, a few thousand in memory at a time.
+
+        The transaction is open until the iterator ends: consume it without waiting on the world.
+        """
+        with (
+            self.connect("stream") as connection,
+            connection.transaction(),
+            connection.cursor(name="stream") as cursor,
+        ):
+            cursor.itersize = _STREAMED_ROWS
+            yield from cursor.execute(query, parameters)
 
     @contextmanager
     def hold(self, asset: str, partition: str, *, holder: str) -> Generator[None, None, None]:

@@ -22,7 +22,7 @@ class Spool:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
-        self._file = tempfile.TemporaryFile(prefix="batch-platform-spool-")
+        self._file = tempfile.TemporaryFile(prefix="batch-platform-spool-")  # noqa: SIM115
         self._writer = pa.ipc.new_stream(self._file, schema)
         self._pending: list[Mapping[str, Any]] = []
         self.rows = 0
@@ -36,6 +36,10 @@ class Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Throw the rows away."""
         self._file.close()
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -55,5 +59,6 @@ class Spool:
 
     def _flush(self) -> None:
         if self._pending:
-            self._writer.write_batch(pa.RecordBatch.from_pylist(self._pending, self._schema))
+            batch = pa.RecordBatch.from_pylist(self._pending, self._schema)
+            self._writer.write_batch(batch)  # pyright: ignore[reportUnknownMemberType]
             self._pending = []

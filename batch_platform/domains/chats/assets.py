@@ -1,0 +1,311 @@
+"""The chats domain's assets: thin shells around `extraction`, `workflow`, `delivery`."""
+
+from datetime import date
+
+import dagster as dg
+
+from batch_platform.core.days import Clock
+from batch_platform.core.settings import Settings
+from batch_platform.domains.chats.delivery import archive_month, mail_day_report
+from batch_platform.domains.chats.extraction import extract_day
+from batch_platform.domains.chats.partitions import chat_days, chat_months
+from batch_platform.domains.chats.store import ChatStore
+from batch_platform.domains.chats.workflow import (
+    classify_day,
+    has_chats,
+    publish_day,
+    write_period_report,
+)
+from batch_platform.gateways.llm import BulkLlm
+from batch_platform.gateways.mail import Mailer
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.source_db import SourceDatabase
+from batch_platform.orchestration.partitions import hold_partition, partition_day
+from batch_platform.orchestration.progress import ProgressListener
+from batch_platform.orchestration.results import (
+    markdown_table,
+    materialized,
+    stopwatch,
+    table_metadata,
+)
+
+_OWNERS = ["team:chats"]
+_PREFIX = "chats"
+_BACKFILL_TAG = "dagster/backfill"
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    partitions_def=chat_days,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    owners=_OWNERS,
+    kinds={"postgres", "table"},
+    tags={"personal_data": "yes"},
+    metadata=table_metadata(
+        "chats.raw_chats",
+        {
+            "chat_date": ("date", "Calendar day in the platform's zone"),
+            "chatting_pk": ("text", "The chat's key in the source"),
+            "input_text": ("text", "What the user wrote, unchanged but for NUL characters"),
+            "created_at": ("timestamptz", "When it was written"),
+        },
+    ),
+)
+def raw_chats(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    chat_source: dg.ResourceParam[SourceDatabase],
+    progress: dg.ResourceParam[ProgressListener],
+) -> dg.MaterializeResult[None]:
+    """One row per chat of the day, as the source holds it.
+
+    Streamed, so a day of a million chats needs no more memory than a small one, and replaced whole.
+    """
+    day, seconds = partition_day(context), stopwatch()
+    with hold_partition(context, platform_db):
+        extraction = extract_day(
+            day,
+            source=chat_source,
+            db=platform_db,
+            settings=settings,
+            on_progress=progress.for_step(context),
+        )
+    for warning in extraction.warnings:
+        context.log.warning(warning)
+    return materialized(
+        rows=extraction.landed_rows,
+        seconds=seconds(),
+        is_made_up=settings.is_made_up,
+        details={
+            "source_rows": extraction.source_rows,
+            "blank_rows": extraction.blank_rows,
+            "mended_rows": extraction.mended_rows,
+            "undated_rows_in_source": extraction.undated_rows,
+            "warnings": "\n".join(extraction.warnings) or "none",
+        },
+    )
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    deps=[raw_chats],
+    partitions_def=chat_days,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    pool="llm",
+    owners=_OWNERS,
+    kinds={"postgres", "openai"},
+    tags={"personal_data": "yes"},
+    metadata=table_metadata(
+        "chats.classifications",
+        {
+            "chat_date": ("date", "Calendar day in the platform's zone"),
+            "question_id": ("text", "Hash of the question's text"),
+            "keyword": ("text", "A keyword the model found in the question"),
+            "category_id": ("integer", "A category the model chose for the keyword"),
+            "category_name": ("text", "Its name in the source"),
+            "question": ("text", "The question"),
+            "query_count": ("bigint", "How often it was asked that day"),
+            "asked_at": ("timestamptz", "When it was asked first that day"),
+            "model": ("text", "The model that answered"),
+            "is_made_up": ("boolean", "Whether the sandbox answered"),
+        },
+    ),
+)
+def classifications(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    chat_source: dg.ResourceParam[SourceDatabase],
+    llm: dg.ResourceParam[BulkLlm],
+    progress: dg.ResourceParam[ProgressListener],
+) -> dg.MaterializeResult[None]:
+    """One row per distinct question of the day, keyword and category the model chose.
+
+    A rerun asks only what the ledger does not hold, and replaces the day in one transaction.
+    """
+    day, seconds = partition_day(context), stopwatch()
+    with hold_partition(context, platform_db):
+        outcome = classify_day(
+            day,
+            db=platform_db,
+            source=chat_source,
+            llm=llm,
+            settings=settings,
+            progress=progress.for_step(context),
+        )
+    return materialized(
+        rows=outcome.rows,
+        seconds=seconds(),
+        is_made_up=settings.is_made_up,
+        preview=markdown_table(
+            ["질문", "키워드", "카테고리", "횟수"], ChatStore(platform_db).preview(day)
+        ),
+        details={
+            "questions_classified": outcome.classified,
+            "questions_quarantined": outcome.quarantined,
+            "answers_from_ledger": outcome.asking.from_ledger,
+            "model_calls": outcome.asking.calls,
+            "cost_krw": round(outcome.asking.cost_krw, 2),
+            "input_tokens": outcome.asking.input_tokens,
+            "output_tokens": outcome.asking.output_tokens,
+        },
+    )
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    deps=[classifications],
+    partitions_def=chat_days,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    owners=_OWNERS,
+    kinds={"excel"},
+)
+def report(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    clock: dg.ResourceParam[Clock],
+) -> dg.MaterializeResult[None]:
+    """One Excel workbook per day: six sheets with charts, in Korean, ready to print.
+
+    Written beside its final name and renamed, so a half workbook is never seen. A day without chats
+    has none.
+    """
+    day, seconds = partition_day(context), stopwatch()
+    with hold_partition(context, platform_db):
+        if not has_chats(day, platform_db):
+            return materialized(
+                rows=0,
+                seconds=seconds(),
+                is_made_up=settings.is_made_up,
+                details={"note": "No chats that day: no workbook"},
+            )
+        file = write_period_report(day, day, db=platform_db, settings=settings, clock=clock)
+    return materialized(
+        rows=file.rows,
+        seconds=seconds(),
+        is_made_up=settings.is_made_up,
+        details={
+            "path": dg.MetadataValue.path(str(file.path)),
+            "size_bytes": file.size_bytes,
+            "sheets": ", ".join(file.sheets),
+            "cut_cells": file.cut_cells,
+        },
+    )
+
+
+class ReportMailConfig(dg.Config):
+    """When the report is mailed."""
+
+    send: bool = True
+    """Whether a mail goes out at all."""
+    send_in_backfill: bool = False
+    """Whether a backfill mails every day it makes."""
+    again: bool = False
+    """Whether a mail that was sent before is sent again."""
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    deps=[report],
+    partitions_def=chat_days,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    owners=_OWNERS,
+    kinds={"email"},
+)
+def report_mail(
+    context: dg.AssetExecutionContext,
+    config: ReportMailConfig,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    mailer: dg.ResourceParam[Mailer],
+    clock: dg.ResourceParam[Clock],
+) -> dg.MaterializeResult[None]:
+    """One mail per day with the workbook and a summary to read in ten seconds.
+
+    The same content is not sent twice. Without a mail server nothing is sent and it says so.
+    """
+    day, seconds = partition_day(context), stopwatch()
+    is_wanted = config.send and (config.send_in_backfill or _BACKFILL_TAG not in context.run_tags)
+    if not is_wanted:
+        note, recipients, sent = "Not wanted in this run (backfill or setting)", (), False
+    else:
+        with hold_partition(context, platform_db):
+            delivery = mail_day_report(
+                day,
+                db=platform_db,
+                mailer=mailer,
+                settings=settings,
+                clock=clock,
+                again=config.again,
+            )
+        note, recipients, sent = delivery.note, delivery.recipients, delivery.is_sent_now
+    return materialized(
+        rows=int(sent),
+        seconds=seconds(),
+        is_made_up=settings.is_made_up,
+        details={"note": note, "recipient_count": len(recipients)},
+    )
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    deps=[classifications],
+    partitions_def=chat_days,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    owners=_OWNERS,
+    kinds={"mariadb", "table"},
+)
+def published_keywords(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    chat_source: dg.ResourceParam[SourceDatabase],
+    clock: dg.ResourceParam[Clock],
+) -> dg.MaterializeResult[None]:
+    """One row per question, keyword and category in the source's own keyword table.
+
+    What the old system's application reads; only the day's rows are touched, in one transaction.
+    """
+    day, seconds = partition_day(context), stopwatch()
+    with hold_partition(context, platform_db):
+        rows = publish_day(
+            day, db=platform_db, source=chat_source, settings=settings, clock=clock
+        )
+    return materialized(rows=rows, seconds=seconds(), is_made_up=settings.is_made_up)
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    deps=[report],
+    partitions_def=chat_months,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    owners=_OWNERS,
+    kinds={"zip", "excel"},
+)
+def report_archive(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    clock: dg.ResourceParam[Clock],
+) -> dg.MaterializeResult[None]:
+    """One archive per month: the month's own workbook and those of its days.
+
+    A day's workbook that is gone from the folder is made again from the database.
+    """
+    first, seconds = partition_day(context), stopwatch()
+    with hold_partition(context, platform_db):
+        archive = archive_month(
+            date(first.year, first.month, 1), db=platform_db, settings=settings, clock=clock
+        )
+    return materialized(
+        rows=archive.workbooks,
+        seconds=seconds(),
+        is_made_up=settings.is_made_up,
+        details={
+            "path": dg.MetadataValue.path(str(archive.path)) if archive.path else "none",
+            "size_bytes": archive.size_bytes,
+            "days_without_chats": archive.days_without_chats,
+        },
+    )

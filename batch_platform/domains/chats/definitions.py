@@ -1,0 +1,22 @@
+"""The chats domain as Dagster sees it."""
+
+import dagster as dg
+
+from batch_platform.core.settings import Settings
+from batch_platform.domains.chats import assets
+from batch_platform.domains.chats.automation import (
+    chats_archive_job,
+    chats_night_job,
+    chats_schedules,
+)
+from batch_platform.domains.chats.checks import chat_checks
+
+
+def chats_definitions(settings: Settings) -> dg.Definitions:
+    """Assets, checks, jobs and schedules of the domain."""
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([assets], group_name="chats"),
+        asset_checks=chat_checks,
+        jobs=[chats_night_job, chats_archive_job],
+        schedules=chats_schedules(settings),
+    )

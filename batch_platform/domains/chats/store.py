@@ -1,0 +1,160 @@
+"""SQL of the chats domain on the platform's database. Rules are in `logic`, tables in
+`migrations/`, what a report reads in `report_store`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pyarrow as pa
+
+from batch_platform.core.hashing import text_id
+from batch_platform.domains.chats.models import Question
+from batch_platform.gateways.platform_db import PartitionTransaction, PlatformDb
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+QUESTION_SCHEMA = pa.schema(
+    [
+        ("chat_date", pa.date32()),
+        ("question_id", pa.string()),
+        ("question", pa.string()),
+        ("query_count", pa.int64()),
+        ("asked_at", _TIMESTAMP),
+        ("state", pa.string()),
+        ("final_category_id", pa.int32()),
+        ("final_category", pa.string()),
+        ("reason", pa.string()),
+        ("is_made_up", pa.bool_()),
+    ]
+)
+"""Rows of `chats.questions`."""
+
+CLASSIFICATION_SCHEMA = pa.schema(
+    [
+        ("chat_date", pa.date32()),
+        ("question_id", pa.string()),
+        ("keyword", pa.string()),
+        ("category_id", pa.int32()),
+        ("category_name", pa.string()),
+        ("question", pa.string()),
+        ("query_count", pa.int64()),
+        ("asked_at", _TIMESTAMP),
+        ("model", pa.string()),
+        ("is_made_up", pa.bool_()),
+    ]
+)
+"""Rows of `chats.classifications`."""
+
+# What a person would call empty; NO-BREAK SPACE, zero-width space and BOM are typed by machines.
+_IS_ASKED = r"input_text ~ '[^[:space:]\u00a0\u200b\ufeff]'"
+
+
+@dataclass(frozen=True)
+class DayCounts:
+    """What a day holds, for checks and the command `missing`."""
+
+    chat_date: date
+    landed_rows: int | None
+    asked_rows: int
+    question_count: int
+    classified_count: int
+    quarantined_count: int
+    counted_queries: int
+
+    @property
+    def is_extracted(self) -> bool:
+        """Whether the day was ever read from the source."""
+        return self.landed_rows is not None
+
+    @property
+    def missing_count(self) -> int:
+        """Distinct questions with neither a classification nor a place in quarantine."""
+        return self.question_count - self.classified_count - self.quarantined_count
+
+
+class ChatStore:
+    """Reads and writes the tables of the schema `chats`."""
+
+    def __init__(self, db: PlatformDb) -> None:
+        self._db = db
+
+    def questions(self, day: date) -> Iterator[Question]:
+        """Yield each distinct text of the day that is not blank, the most frequent first."""
+        for text, count, asked_at in self._db.stream(
+            "SELECT input_text, count(*), min(created_at) FROM chats.raw_chats"
+            f" WHERE chat_date = %s AND {_IS_ASKED}"
+            " GROUP BY input_text ORDER BY count(*) DESC, input_text COLLATE \"C\"",
+            [day],
+        ):
+            yield Question(text_id(text), text, count, asked_at)
+
+    def replace_classifications(
+        self,
+        transaction: PartitionTransaction,
+        day: date,
+        questions: Iterator[pa.RecordBatch],
+        classifications: Iterator[pa.RecordBatch],
+    ) -> None:
+        """Put a day's questions and their classifications in place of what was there."""
+        transaction.overwrite("chats.questions", {"chat_date": day}, questions)
+        transaction.overwrite("chats.classifications", {"chat_date": day}, classifications)
+
+    def day_counts(self, start: date, end: date) -> list[DayCounts]:
+        """What every day from `start` to `end` holds, days without anything among them."""
+        rows = self._db.fetch_all(
+            f"""
+            SELECT day::date, extraction.landed_rows,
+                   coalesce(chat.asked, 0), coalesce(chat.distinct_texts, 0),
+                   coalesce(question.classified, 0), coalesce(question.quarantined, 0),
+                   coalesce(question.queries, 0)
+            FROM generate_series(%(start)s::date, %(end)s::date, '1 day') AS day
+            LEFT JOIN chats.extractions AS extraction ON extraction.chat_date = day
+            LEFT JOIN LATERAL (
+                SELECT count(*) AS asked, count(DISTINCT input_text) AS distinct_texts
+                FROM chats.raw_chats WHERE chat_date = day AND {_IS_ASKED}
+            ) AS chat ON true
+            LEFT JOIN LATERAL (
+                SELECT count(*) FILTER (WHERE state = 'classified') AS classified,
+                       count(*) FILTER (WHERE state = 'quarantined') AS quarantined,
+                       sum(query_count)::bigint AS queries
+                FROM chats.questions WHERE chat_date = day
+            ) AS question ON true
+            ORDER BY day
+            """,
+            {"start": start, "end": end},
+        )
+        return [DayCounts(*row) for row in rows]
+
+    def unknown_categories(self, day: date, known_ids: Sequence[int]) -> list[str]:
+        """Names of the day's categories whose id is not among the known ones."""
+        rows = self._db.fetch_all(
+            "SELECT DISTINCT category_name FROM chats.classifications"
+            " WHERE chat_date = %s AND category_id <> ALL(%s) ORDER BY 1",
+            [day, list(known_ids)],
+        )
+        return [row[0] for row in rows]
+
+    def publishable(self, day: date) -> Iterator[tuple[str, str, int, int, datetime]]:
+        """Yield (question, keyword, category id, times asked, first asked at) of the day."""
+        yield from self._db.stream(
+            "SELECT question, keyword, category_id, query_count, asked_at"
+            " FROM chats.classifications WHERE chat_date = %s"
+            " ORDER BY asked_at, question_id, keyword, category_id",
+            [day],
+        )
+
+    def preview(self, day: date, limit: int = 10) -> list[tuple[str, str, str, int]]:
+        """The day's first (question, keyword, category, times asked), the most frequent first."""
+        return self._db.fetch_all(
+            "SELECT question, keyword, category_name, query_count FROM chats.classifications"
+            " WHERE chat_date = %s ORDER BY query_count DESC, question_id, keyword LIMIT %s",
+            [day, limit],
+        )
+
+    def stored_rows(self, day: date) -> int:
+        """Chats of the day that stand in the platform's table."""
+        ((rows,),) = self._db.fetch_all(
+            "SELECT count(*) FROM chats.raw_chats WHERE chat_date = %s", [day]
+        )
+        return rows

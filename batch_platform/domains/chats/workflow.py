@@ -1,0 +1,292 @@
+"""The chats domain's steps in plain Python: each reads like the sentence that describes it.
+
+Gateways, settings and the clock are handed in; neither Dagster nor SQL is known here. Extraction and
+what a report or a mail looks like have files of their own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from batch_platform.core.days import Clock
+from batch_platform.core.errors import NoDataError, PermanentError
+from batch_platform.core.progress import ProgressReport
+from batch_platform.core.settings import ChatsSettings, Settings
+from batch_platform.domains.chats.logic import (
+    final_category,
+    text_for_model,
+    too_many_quarantined,
+    usable_categories,
+)
+from batch_platform.domains.chats.models import Category, Question
+from batch_platform.domains.chats.prompts import QuestionAnswer, classification_task
+from batch_platform.domains.chats.report import ReportFile, report_file_name, write_report
+from batch_platform.domains.chats.report_store import ChatReportSource
+from batch_platform.domains.chats.store import (
+    CLASSIFICATION_SCHEMA,
+    QUESTION_SCHEMA,
+    ChatStore,
+)
+from batch_platform.gateways.llm import Answered, AskSummary, BulkLlm, Item, Progress
+from batch_platform.gateways.platform_db import PlatformDb, Spool
+from batch_platform.gateways.source_db import SourceDatabase
+
+_ASKED_SCHEMA = pa.schema(
+    [
+        ("question_id", pa.string()),
+        ("text", pa.string()),
+        ("query_count", pa.int64()),
+        ("asked_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ClassificationOutcome:
+    """What became of a day's questions: counts, and what asking took."""
+
+    classified: int
+    quarantined: int
+    rows: int
+    asking: AskSummary
+
+
+@dataclass(frozen=True)
+class CategoryChoice:
+    """The categories that a model may choose from, and the one for what fits none."""
+
+    offered: Sequence[Category]
+    default: Category
+
+    def by_name(self) -> Mapping[str, Category]:
+        """Categories under their unique names."""
+        return {category.name: category for category in self.offered}
+
+
+def read_categories(source: SourceDatabase, chats: ChatsSettings) -> CategoryChoice:
+    """Read the source's category table.
+
+    Raises:
+        ConfigurationError: The table is unknown, empty or contradicts the settings.
+    """
+    rows = source.read_all(
+        chats.table_categories,
+        {"category_id": chats.column_category_id, "name": chats.column_category_name},
+    )
+    offered = usable_categories(
+        [Category(int(row["category_id"]), str(row["name"])) for row in rows],
+        default_id=chats.default_category_id,
+        excluded_ids=chats.exclude_category_ids,
+        table=chats.table_categories,
+    )
+    default = next(
+        category for category in offered if category.category_id == chats.default_category_id
+    )
+    return CategoryChoice(offered, default)
+
+
+def classify_day(
+    day: date,
+    *,
+    db: PlatformDb,
+    source: SourceDatabase,
+    llm: BulkLlm,
+    settings: Settings,
+    progress: ProgressReport,
+) -> ClassificationOutcome:
+    """Ask the model about every distinct question of a day and replace the day's classifications.
+
+    Only what the ledger does not hold is asked. Nothing is written unless the whole day is there.
+
+    Raises:
+        NoDataError: The day was never read from the source.
+        PermanentError: More questions than allowed had to be set aside.
+    """
+    store = ChatStore(db)
+    (counts,) = store.day_counts(day, day)
+    if not counts.is_extracted:
+        raise NoDataError(f"The chats of {day} were not read yet", "Materialize raw_chats first")
+    chats = settings.chats
+    choice = read_categories(source, chats)
+    task = classification_task(choice.offered, choice.default, chats.questions_per_call)
+    with Spool(_ASKED_SCHEMA) as asked, _DayRows(day, choice, settings.is_made_up, llm) as rows:
+        for question in store.questions(day):
+            asked.add(asdict(question))
+        waiting: dict[str, Question] = {}
+        ask = llm.ask(
+            task,
+            _items(asked, waiting),
+            workers=chats.parallel_workers if chats.parallel_enabled else 1,
+            partition=day.isoformat(),
+            on_progress=lambda state: progress(state.done, asked.rows, _note(state)),
+        )
+        for outcome in ask:
+            question = waiting.pop(outcome.item.id)
+            if isinstance(outcome, Answered):
+                rows.add_classified(question, outcome.answer)
+            else:
+                rows.add_quarantined(question, outcome.reason)
+        if too_many_quarantined(rows.quarantined, asked.rows, chats.quarantine_share):
+            raise PermanentError(
+                f"{rows.quarantined:,} of {asked.rows:,} questions of {day} could not be classified,"
+                f" more than CHATS_MAX_QUARANTINE_SHARE={chats.quarantine_share} allows",
+                "See llm.quarantine for the reasons; what was answered is kept",
+            )
+        with db.replacing("chats/classifications", day.isoformat()) as transaction:
+            store.replace_classifications(
+                transaction, day, rows.questions.batches(), rows.classifications.batches()
+            )
+        return ClassificationOutcome(
+            rows.classified, rows.quarantined, rows.classifications.rows, ask.summary
+        )
+
+
+class _DayRows:
+    """The two tables' rows of a day as answers arrive; on disk until the day is complete."""
+
+    def __init__(
+        self, day: date, choice: CategoryChoice, is_made_up: bool, llm: BulkLlm
+    ) -> None:
+        self.questions = Spool(QUESTION_SCHEMA)
+        self.classifications = Spool(CLASSIFICATION_SCHEMA)
+        self.classified = 0
+        self.quarantined = 0
+        self._day = day
+        self._choice = choice
+        self._categories = choice.by_name()
+        self._is_made_up = is_made_up
+        self._model = llm.model
+
+    def __enter__(self) -> "_DayRows":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.questions.close()
+        self.classifications.close()
+
+    def add_classified(self, question: Question, answer: QuestionAnswer) -> None:
+        chosen = [
+            (chosen.keyword, self._categories[name])
+            for chosen in answer.chosen()
+            for name in chosen.categories
+        ]
+        final = final_category([category for _, category in chosen], self._choice.default)
+        for keyword, category in dict.fromkeys(chosen):
+            self.classifications.add(
+                {
+                    **self._common(question),
+                    "keyword": keyword,
+                    "category_id": category.category_id,
+                    "category_name": category.name,
+                    "model": self._model,
+                }
+            )
+        self.classified += 1
+        self.questions.add(
+            {
+                **self._common(question),
+                "state": "classified",
+                "final_category_id": final.category_id,
+                "final_category": final.name,
+                "reason": None,
+            }
+        )
+
+    def add_quarantined(self, question: Question, reason: str) -> None:
+        self.quarantined += 1
+        self.questions.add(
+            {
+                **self._common(question),
+                "state": "quarantined",
+                "final_category_id": None,
+                "final_category": None,
+                "reason": reason,
+            }
+        )
+
+    def _common(self, question: Question) -> dict[str, Any]:
+        return {
+            "chat_date": self._day,
+            "question_id": question.question_id,
+            "question": question.text,
+            "query_count": question.query_count,
+            "asked_at": question.asked_at,
+            "is_made_up": self._is_made_up,
+        }
+
+
+def _items(asked: Spool, waiting: dict[str, Question]) -> Iterator[Item]:
+    """Hand out the day's questions; `waiting` holds those that are out, so memory stays flat."""
+    for batch in asked.batches():
+        for row in batch.to_pylist():
+            question = Question(**row)
+            waiting[question.question_id] = question
+            yield Item(question.question_id, text_for_model(question.text))
+
+
+def _note(state: Progress) -> str:
+    return f"· {state.cost_krw:,.0f} won"
+
+
+def publish_day(
+    day: date, *, db: PlatformDb, source: SourceDatabase, settings: Settings, clock: Clock
+) -> int:
+    """Put a day's classifications in place of that day's rows in the source's keyword table.
+
+    Returns:
+        How many rows were written, in the shape that the old system's application reads.
+    """
+    chats, zone = settings.chats, settings.platform.zone
+    published_at = clock().astimezone(zone).replace(tzinfo=None, microsecond=0)
+    rows = (
+        {
+            chats.column_query_text: question,
+            chats.column_keyword: keyword,
+            chats.column_category_id: category_id,
+            chats.column_query_count: query_count,
+            chats.column_created_at: asked_at.astimezone(zone).replace(tzinfo=None),
+            chats.column_batch_created_at: published_at,
+        }
+        for question, keyword, category_id, query_count, asked_at in ChatStore(db).publishable(day)
+    )
+    return source.replace_day(chats.table_keywords, chats.column_created_at, day, rows)
+
+
+def write_period_report(
+    start: date, end: date, *, db: PlatformDb, settings: Settings, clock: Clock
+) -> ReportFile:
+    """Write the workbook of a period into the report folder.
+
+    Raises:
+        NoDataError: Nothing of the period was classified; no file is touched.
+        ConfigurationError: The folder cannot be written.
+        RetryableError: The disk is full; an older file of that name is still whole.
+    """
+    content = ChatReportSource(
+        db,
+        start,
+        end,
+        default_category_id=settings.chats.default_category_id,
+        generated_at=clock(),
+    )
+    return write_report(
+        settings.chats_report_folder / report_file_name(start, end),
+        content,
+        zone=settings.platform.zone,
+        org_name=settings.platform.org_name,
+    )
+
+
+def has_chats(day: date, db: PlatformDb) -> bool:
+    """Tell whether the day was read from the source and held chats that can be classified.
+
+    Raises:
+        NoDataError: The day was never read.
+    """
+    (counts,) = ChatStore(db).day_counts(day, day)
+    if not counts.is_extracted:
+        raise NoDataError(f"The chats of {day} were not read yet", "Materialize raw_chats first")
+    return counts.question_count > 0

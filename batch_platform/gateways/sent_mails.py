@@ -1,0 +1,62 @@
+"""Mails that are sent once: what a server accepted is remembered, the same content is not sent again.
+
+A crash between the server's answer and our note can still send a mail twice; its Message-ID is then
+the same, which mail programs show as one.
+"""
+
+from dataclasses import dataclass
+
+from batch_platform.core.hashing import text_id
+from batch_platform.gateways.mail import Mailer, MailMessage
+from batch_platform.gateways.platform_db import PlatformDb
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of a mail: sent now, sent before, or why not."""
+
+    is_sent_now: bool
+    recipients: tuple[str, ...]
+    note: str
+
+
+def send_once(
+    message: MailMessage,
+    *,
+    content: str,
+    asset: str,
+    partition: str,
+    db: PlatformDb,
+    mailer: Mailer,
+    again: bool = False,
+) -> Delivery:
+    """Send a mail unless the same content went to the same people before.
+
+    Args:
+        message: The mail.
+        content: What makes it this mail and no other (figures, file's hash), not its time of day.
+        asset: The asset that mails, `group/name`.
+        partition: Its partition.
+        db: Where sent mails are remembered.
+        mailer: The mail server; not configured is an answer, not an error.
+        again: Send it even if it was sent before.
+    """
+    if not mailer.is_configured:
+        return Delivery(False, (), "No mail server is configured (SMTP_SERVER, SENDER_EMAIL)")
+    if not message.recipients:
+        return Delivery(False, (), "Nobody to send to (RECIPIENT_EMAILS)")
+    key = text_id("\0".join([asset, partition, content, *sorted(message.recipients)]))
+    message_id = f"<{key}@batch-platform>"
+    if not again and db.fetch_all(
+        "SELECT 1 FROM operations.sent_mails WHERE message_id = %s", [message_id]
+    ):
+        return Delivery(False, tuple(message.recipients), "The same mail was sent before")
+    mailer.send(message, message_id=message_id)
+    with db.connect(f"mail {asset} {partition}") as connection:
+        connection.execute(
+            "INSERT INTO operations.sent_mails (message_id, asset, partition, recipients, subject)"
+            " VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (message_id) DO UPDATE SET sent_at = now()",
+            [message_id, asset, partition, list(message.recipients), message.subject],
+        )
+    return Delivery(True, tuple(message.recipients), "Sent")

@@ -1,0 +1,56 @@
+"""The sensor that tells of a failed run: what failed, where, why, and what to do."""
+
+import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
+
+from batch_platform.core.settings import Settings
+from batch_platform.gateways.mail import Mailer
+from batch_platform.operations.failure_mail import FailedStep, compose_failure_mail
+
+_ALERTS_ASSET = "operations/failures"
+
+
+@dg.run_failure_sensor(
+    name="failure_mail_sensor",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    monitor_all_code_locations=True,
+    description="Mails what failed, where and why, once a run, when no retry follows.",
+)
+def failure_mail_sensor(
+    context: dg.RunFailureSensorContext,
+    settings: dg.ResourceParam[Settings],
+    mailer: dg.ResourceParam[Mailer],
+) -> dg.SkipReason | None:
+    """Tell of one failed run, unless Dagster is going to try it again."""
+    run = context.dagster_run
+    if run.tags.get(WILL_RETRY_TAG) == "true":
+        return dg.SkipReason(f"Run {run.run_id} is tried again")
+    recipients = settings.mail.alert_recipients or settings.mail.recipients
+    if not mailer.is_configured or not recipients:
+        return dg.SkipReason("No mail server or nobody to tell (SMTP_SERVER, MAILTO)")
+    message = compose_failure_mail(
+        job=run.job_name,
+        partition=run.tags.get("dagster/partition", ""),
+        run_url=f"{settings.platform.webserver_url.rstrip('/')}/runs/{run.run_id}",
+        steps=_failed_steps(context),
+        reason=context.failure_event.message or "",
+        recipients=recipients,
+        is_made_up=settings.is_made_up,
+    )
+    mailer.send(message, message_id=f"<failure-{run.run_id}@batch-platform>")
+    return None
+
+
+def _failed_steps(context: dg.RunFailureSensorContext) -> list[FailedStep]:
+    steps: list[FailedStep] = []
+    for event in context.get_step_failure_events():
+        error = event.step_failure_data.error
+        # Dagster wraps what an asset raised; the innermost error is what went wrong.
+        while error is not None and error.cause is not None:
+            error = error.cause
+        # "module.ErrorClass: problem. remedy" → the sentence alone.
+        message = error.message.strip() if error is not None else ""
+        kind, _, sentence = message.partition(": ")
+        steps.append(FailedStep(event.step_key or "", kind.rsplit(".", 1)[-1], sentence or message))
+    return steps
