@@ -1,8 +1,8 @@
-"""What a chat completion request asks, and the completion that goes back: the wire format, both ways.
+"""What a chat completion asks, and the completion that goes back: the wire format, both ways.
 
-Follows the OpenAI API's chat completions (https://platform.openai.com/docs/api-reference/chat), with the
-rules of HyperCLOVA X where a model's name says HCX. The user's message holds items as JSON lines between
-`<items>` and `</items>`. How the answers come about is in `made_up_answers`.
+Follows the OpenAI API's chat completions (https://platform.openai.com/docs/api-reference/chat),
+with the rules of HyperCLOVA X where a model's name says HCX. The user's message holds items as
+JSON lines between `<items>` and `</items>`. How the answers come about is in `made_up_answers`.
 """
 
 import json
@@ -45,7 +45,8 @@ class ChatCall:
     Attributes:
         schema: What an answer has to look like; None when the request says nothing about it.
         tool: Name of the function that the answer calls; None for an answer in the content.
-        items: What is asked about, in order. Without an `<items>` block, the user's text as one item.
+        items: What is asked about, in order. Without an `<items>` block, the user's text as one
+            item.
         has_items: Whether there was an `<items>` block.
         digest: Names this request's question; a repeated request has the same one.
         max_tokens: Most tokens of the answer, or None.
@@ -206,7 +207,9 @@ def completion(
     """The body of a chat completion.
 
     Args:
-        text: The content, or the function's arguments when the call forces a tool. None for neither.
+        call: What was asked.
+        text: The content, or the function's arguments when the call forces a tool. None for
+            neither.
         created: Seconds since the epoch.
         number: Makes the completion's id unique.
         refusal: What the model says instead of answering.

@@ -1,4 +1,4 @@
-"""Just enough Korean for a made-up answer to look like an answer: words of a text, and a likely category.
+"""Just enough Korean for a made-up answer to look like one: words, and a likely category.
 
 This is a stand-in for a model's judgement, for the sandbox alone. Nothing real is decided by it.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 _WORD = re.compile(r"[가-힣A-Za-z0-9]{2,}")
 _READ_CHARACTERS = 4_000
-"""A model's keywords of a very long text come from its beginning; so do ours, which keeps us quick."""
+"""A model's keywords of a very long text come from its beginning; so do ours, to be quick."""
 
 _PARTICLES = (
     *("에서는", "으로는", "이라고", "에게는", "이랑은", "까지는", "부터는"),
@@ -181,8 +181,8 @@ def likely_labels(sources: Sequence[str], labels: Mapping[str, object]) -> list[
         labels: Label as a person reads it → the value that stands for it in the answer.
 
     Returns:
-        Values, the likeliest first; only the one that stands for "none of these" when nothing points
-        anywhere, and nothing at all when there is no such label either.
+        Values, the likeliest first; only the one that stands for "none of these" when nothing
+        points anywhere, and nothing at all when there is no such label either.
     """
     chosen: list[object] = []
     for source in sources:

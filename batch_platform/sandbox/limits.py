@@ -1,4 +1,4 @@
-"""How providers count calls: three ways to say no. The clock is handed in, in seconds of any origin."""
+"""How providers count calls: three ways to say no. Clocks are handed in, in seconds."""
 
 from collections import deque
 from enum import StrEnum
@@ -8,9 +8,9 @@ from typing import Protocol
 class LimiterKind(StrEnum):
     """How a limit is counted.
 
-    `sliding` never lets more than the limit through in any window; `fixed` counts in windows that stand
-    still (a minute by the clock), so that twice the limit can pass around their edge; `bucket` refills
-    steadily and lets a full bucket through at once.
+    `sliding` never lets more than the limit through in any window; `fixed` counts in windows that
+    stand still (a minute by the clock), so that twice the limit can pass around their edge;
+    `bucket` refills steadily and lets a full bucket through at once.
     """
 
     SLIDING = "sliding"
@@ -22,7 +22,7 @@ class Limiter(Protocol):
     """Says of each call whether it may pass."""
 
     def wait_seconds(self, now: float, cost: float = 1) -> float:
-        """Take the cost and return 0; or take nothing and return the seconds until it would pass."""
+        """Take the cost and return 0; or take nothing and return the seconds to wait."""
         ...
 
 
@@ -103,6 +103,7 @@ def limiter(kind: LimiterKind, limit: float, window: float) -> Limiter:
     """Build a limiter.
 
     Args:
+        kind: How it counts.
         limit: Most that passes in a window; calls or tokens.
         window: Its length in seconds.
     """

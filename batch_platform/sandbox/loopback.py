@@ -1,4 +1,4 @@
-"""Serving on the loopback interface and nowhere else: ports, and a server in a thread of its own."""
+"""Serving on the loopback interface alone: ports, and a server in a thread of its own."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Answers that nobody thought: a value for any JSON schema, the same one for the same text every time.
+"""Answers that nobody thought: a value for any JSON schema, always the same one for a text.
 
 Only generation lives here. What a request looks like is `chat_calls`' business, how an answer goes
 wrong on purpose is `faults`'.
@@ -277,7 +277,7 @@ def _labels(schema: Schema, guidance: str) -> dict[str, object]:
 
 
 def _label_of(value: object, explained: str) -> str:
-    """The name beside a bare id, as in `3: 학생 생활`; the value itself when it is a name already."""
+    """The name beside a bare id, as in `3: 학생 생활`; the value itself when it is a name."""
     if not str(value).isdigit():
         return str(value)
     said = re.search(rf"(?<!\d){value}\s*[:=.)|\-]\s*\"?([^\n,;|\"]+)", explained)
@@ -285,7 +285,7 @@ def _label_of(value: object, explained: str) -> str:
 
 
 def schema_said_in(text: str) -> Schema | None:
-    """Find the JSON schema that a prompt spells out, for models that have no other way to be told one.
+    """Find the JSON schema that a prompt spells out, for models that have no other way.
 
     The first JSON object in the text that has `properties` or a `$ref`, wherever it stands.
     """

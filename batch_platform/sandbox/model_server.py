@@ -1,11 +1,11 @@
 """A model server that is none: speaks chat completions, answers by rule, misbehaves when asked to.
 
-For `make demo`, tests and benchmarks. Every answer carries the header `x-sandbox: made-up` and the system
-fingerprint `sandbox-made-up`. It listens on the loopback interface only.
+For `make demo`, tests and benchmarks. Every answer carries the header `x-sandbox: made-up` and
+the system fingerprint `sandbox-made-up`. It listens on the loopback interface only.
 
-As a process of its own: `python -m batch_platform.sandbox.model_server --port 0 --delay 0.2`; from Python:
-`with running_model_server(delay=0.2) as server: server.url`. Options, faults and limits can be changed
-while it runs, at `/sandbox/configure`; what it saw is at `/sandbox/stats`.
+As a process of its own: `python -m batch_platform.sandbox.model_server --port 0 --delay 0.2`;
+from Python: `with running_model_server(delay=0.2) as server: server.url`. Options, faults and
+limits can be changed while it runs, at `/sandbox/configure`; what it saw is at `/sandbox/stats`.
 """
 
 import argparse
@@ -53,10 +53,10 @@ class ModelServerOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    delay: float = Field(0.0, ge=0)
-    requests_per_second: float | None = Field(None, gt=0)
-    requests_per_minute: float | None = Field(None, gt=0)
-    tokens_per_minute: float | None = Field(None, gt=0)
+    delay: float = Field(default=0.0, ge=0)
+    requests_per_second: float | None = Field(default=None, gt=0)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
     limiter: LimiterKind = LimiterKind.SLIDING
     api_key: str | None = None
     seed: int = 0
@@ -72,13 +72,16 @@ class ModelServerOptions(BaseModel):
 
 @dataclass(slots=True)
 class CallLog:
-    """What came in and what became of it. `received` is the sum of the outcomes and what is in flight.
+    """What came in and what became of it.
+
+    `received` is the sum of the outcomes and of what is in flight.
 
     Attributes:
         arrivals: Seconds on a monotonic clock, one for every call, refused ones too.
         outcomes: `answered`, `refused` (429, 401, 400), `failed` (other faults), `abandoned` (the
             client went away first).
-        asked: Times each item's text reached the model, by `text_digest`; refused calls don't count.
+        asked: Times each item's text reached the model, by `text_digest`; refused calls don't
+            count.
         faults: Times each fault was played.
     """
 
@@ -302,7 +305,6 @@ class RunningModelServer:
     """A handle on a running server, from the same machine.
 
     Attributes:
-        url: Base address for the `openai` package, with `/v1`.
         port: Its port on the loopback interface.
     """
 
@@ -310,6 +312,7 @@ class RunningModelServer:
 
     @property
     def url(self) -> str:
+        """Base address for the `openai` package."""
         return f"http://{loopback.LOOPBACK}:{self.port}/v1"
 
     def stats(self, window_seconds: float = 60, *, items: bool = False) -> dict[str, Any]:
@@ -375,8 +378,7 @@ def _server_process(port: int, options: ModelServerOptions) -> Iterator[RunningM
     )
     with process:
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
+            line = process.stdout.readline() if process.stdout else ""
             if not line:
                 raise RuntimeError("The sandbox's model server did not start")
             yield RunningModelServer(json.loads(line)["port"])
@@ -398,7 +400,7 @@ async def _serve_until_signalled(port: int, options: ModelServerOptions) -> None
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the server until SIGINT or SIGTERM; says its address in one line of JSON when it is ready."""
+    """Run the server until SIGINT or SIGTERM; says its address in a line of JSON when ready."""
     parser = argparse.ArgumentParser(prog="model_server", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on the loopback interface")
     parser.add_argument("--delay", type=float, help="seconds before an answer")
