@@ -3,7 +3,7 @@
 Each is started on first use and kept until this process ends. Nothing happens at import.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -90,10 +90,21 @@ def _embedded_url(home: Path) -> str:
 
 
 @cache
-def lease_sandbox(home: Path) -> None:
-    """Keep the sandbox of the demo running while this process lives."""
-    folder = ServiceFolder(home / "sandbox-process")
-    _kept.append(Lease(folder, ["-m", "batch_platform.sandbox", "--home", str(home)]))
+def lease_sandbox(home: Path) -> Mapping[str, object]:
+    """Keep the demo's sandbox running while this process lives; return what it says of itself.
+
+    Its start also writes the demo's settings, so this comes before they are read.
+    """
+    folder = sandbox_folder(home)
+    # A process of its own: nothing of the platform imports the sandbox.
+    lease = Lease(folder, ["-m", "batch_platform.sandbox.leased", str(folder.path), str(home)])
+    _kept.append(lease)
+    return lease.description
+
+
+def sandbox_folder(home: Path) -> ServiceFolder:
+    """Where the sandbox of a home folder keeps its process's files."""
+    return ServiceFolder(home / "sandbox-process")
 
 
 _kept: list[Lease] = []

@@ -5,9 +5,8 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
-from batch_platform.operations.failure_mail import FailedStep, compose_failure_mail
-
-_ALERTS_ASSET = "operations/failures"
+from batch_platform.operations.failed_steps import failed_step
+from batch_platform.operations.failure_mail import compose_failure_mail
 
 
 @dg.run_failure_sensor(
@@ -33,24 +32,10 @@ def failure_mail_sensor(
         job=run.job_name,
         partition=run.tags.get("dagster/partition", ""),
         run_url=f"{settings.platform.webserver_url.rstrip('/')}/runs/{run.run_id}",
-        steps=_failed_steps(context),
+        steps=[failed_step(event) for event in context.get_step_failure_events()],
         reason=context.failure_event.message or "",
         recipients=recipients,
         is_made_up=settings.is_made_up,
     )
     mailer.send(message, message_id=f"<failure-{run.run_id}@batch-platform>")
     return None
-
-
-def _failed_steps(context: dg.RunFailureSensorContext) -> list[FailedStep]:
-    steps: list[FailedStep] = []
-    for event in context.get_step_failure_events():
-        error = event.step_failure_data.error
-        # Dagster wraps what an asset raised; the innermost error is what went wrong.
-        while error is not None and error.cause is not None:
-            error = error.cause
-        # "module.ErrorClass: problem. remedy" → the sentence alone.
-        message = error.message.strip() if error is not None else ""
-        kind, _, sentence = message.partition(": ")
-        steps.append(FailedStep(event.step_key or "", kind.rsplit(".", 1)[-1], sentence or message))
-    return steps

@@ -10,7 +10,13 @@ import dagster as dg
 
 from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.errors import ConfigurationError
-from batch_platform.core.settings import Settings, load_settings
+from batch_platform.core.settings import (
+    Profile,
+    Settings,
+    active_profile,
+    demo_env_file,
+    load_settings,
+)
 from batch_platform.gateways.llm import BulkLlm, open_bulk_llm
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
@@ -21,10 +27,9 @@ from batch_platform.orchestration.progress import ProgressListener
 
 def active_settings() -> Settings:
     """Read the settings; in the demo, keep the sandbox running while this process lives."""
-    settings = load_settings()
-    if settings.is_made_up:
-        lease_sandbox(settings.home)
-    return settings
+    if active_profile() is Profile.DEMO:
+        lease_sandbox(demo_env_file().parent)
+    return load_settings()
 
 
 class SettingsResource(dg.ConfigurableResourceFactory[Settings]):

@@ -7,6 +7,7 @@ what a report or a mail looks like have files of their own.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -256,9 +257,15 @@ def publish_day(
 
 
 def write_period_report(
-    start: date, end: date, *, db: PlatformDb, settings: Settings, clock: Clock
+    start: date,
+    end: date,
+    *,
+    db: PlatformDb,
+    settings: Settings,
+    clock: Clock,
+    output: Path | None = None,
 ) -> ReportFile:
-    """Write the workbook of a period into the report folder.
+    """Write the workbook of a period into the report folder, or to `output`.
 
     Raises:
         NoDataError: Nothing of the period was classified; no file is touched.
@@ -273,10 +280,11 @@ def write_period_report(
         generated_at=clock(),
     )
     return write_report(
-        settings.chats_report_folder / report_file_name(start, end),
+        output or settings.chats_report_folder / report_file_name(start, end),
         content,
         zone=settings.platform.zone,
         org_name=settings.platform.org_name,
+        setting="--output" if output else "CHATS_REPORT_FOLDER",
     )
 
 

@@ -1,0 +1,62 @@
+"""`batch-platform config`: what is set, and whether it works."""
+
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from batch_platform.cli.console import out, show_table
+from batch_platform.cli.reach import Reached, reach_everything
+from batch_platform.core.settings import env_file, load_settings
+
+app = typer.Typer(help="설정을 보고 확인합니다.", no_args_is_help=True)
+
+
+@app.command(
+    epilog="예: batch-platform config show --section chats   |   batch-platform config show --set"
+)
+def show(
+    section: Annotated[str, typer.Option(help="한 묶음만: platform, chats, model, mail …")] = "",
+    only_set: Annotated[bool, typer.Option("--set", help="값이 있는 것만 보입니다.")] = False,
+) -> None:
+    """모든 설정과 뜻을 보입니다. 비밀 값은 가립니다."""
+    settings = load_settings()
+    out.print(f"프로필 [bold]{settings.profile}[/bold] · 파일 {env_file()} · 폴더 {settings.home}")
+    names = list(dict.fromkeys(name for name, *_ in settings.variables()))
+    if section and section not in names:
+        raise typer.BadParameter(f"{section}은(는) 없는 묶음입니다. 가능: {', '.join(names)}")
+    for name in names:
+        if section in ("", name):
+            rows = [
+                (variable, masked(value), description)
+                for owner, variable, _, value, description in settings.variables()
+                if owner == name and not (only_set and value in (None, "", []))
+            ]
+            if rows:
+                show_table(name, ["변수", "값", "뜻"], rows)
+
+
+@app.command(epilog="예: batch-platform config validate && batch-platform chats batch")
+def validate() -> None:
+    """설정을 하나씩 확인합니다: 데이터베이스, 메일, 모델에 닿는지까지."""
+    settings = load_settings()
+    results = reach_everything(settings)
+    show_results("설정 확인", results)
+    if any(result.is_problem for result in results):
+        raise typer.Exit(1)
+    out.print("[green]문제가 없습니다.[/green]")
+
+
+def show_results(title: str, results: list[Reached]) -> None:
+    """Show what was reached, a line each."""
+    marks = {"ok": "[green]정상[/green]", "off": "[dim]꺼짐[/dim]", "bad": "[red]문제[/red]"}
+    show_table(title, ["무엇", "상태", "내용"], [(r.what, marks[r.state], r.note) for r in results])
+
+
+def masked(value: object) -> str:
+    """A setting's value as a person may see it."""
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,78 @@
+"""How commands talk to a person: tables, bars, one line for an error. Korean; no decisions here."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from batch_platform.core.progress import ProgressReport
+
+out = Console()
+"""What a command was asked for; safe to pipe."""
+
+err = Console(stderr=True)
+"""Progress, warnings and errors."""
+
+MADE_UP = "[yellow]데모: 모든 데이터와 답변은 가상(샌드박스)입니다[/yellow]"
+
+
+def show_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()
+) -> None:
+    """Print a table; `right` names the columns, by index, that are numbers."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    out.print(table)
+
+
+class ProgressBars:
+    """A bar a step, made when the step first reports."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def __call__(self, step: str) -> ProgressReport:
+        """The report that draws one step's bar."""
+        task: TaskID | None = None
+
+        def report(done: int, total: int | None, note: str = "") -> None:
+            nonlocal task
+            if task is None:
+                task = self._progress.add_task(step, total=total, note="")
+            self._progress.update(task, completed=done, total=total, note=note)
+
+        return report
+
+
+@contextmanager
+def progress_bars() -> Iterator[ProgressBars]:
+    """Draw bars on the error stream while the block runs; nothing when that is no terminal."""
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+    with progress:
+        yield ProgressBars(progress)

@@ -1,0 +1,85 @@
+"""Trying whether everything the settings name can be reached. Reads only, asks no model anything."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from batch_platform.core.errors import PlatformError
+from batch_platform.core.settings import Settings
+from batch_platform.domains.chats.workflow import read_categories
+from batch_platform.gateways.mail import Mailer
+from batch_platform.gateways.platform_services import open_platform_db
+from batch_platform.resources.roles import bulk_llm, chat_source
+
+
+@dataclass(frozen=True)
+class Reached:
+    """One thing that was tried: reached, switched off, or a problem with what to do about it."""
+
+    what: str
+    state: Literal["ok", "off", "bad"]
+    note: str
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether a person must do something."""
+        return self.state == "bad"
+
+
+def reach_everything(settings: Settings) -> list[Reached]:
+    """Try each thing in turn; one that fails does not keep the others from being tried."""
+    return [
+        _try("플랫폼 데이터베이스", lambda: _database(settings)),
+        _try("채팅 데이터베이스", lambda: _source(settings)),
+        _try("카테고리", lambda: _categories(settings)),
+        _try("모델", lambda: _model(settings)),
+        _mail(settings),
+        _try("보고서 폴더", lambda: _folder(settings)),
+    ]
+
+
+def _try(what: str, attempt: Callable[[], str]) -> Reached:
+    try:
+        return Reached(what, "ok", attempt())
+    except PlatformError as error:
+        return Reached(what, "bad", str(error))
+
+
+def _database(settings: Settings) -> str:
+    db = open_platform_db(settings)
+    ((version,),) = db.fetch_all("SELECT current_setting('server_version')")
+    kind = "내장" if settings.platform.database_url is None else "외부"
+    return f"PostgreSQL {version} ({kind}) · {db.address}"
+
+
+def _source(settings: Settings) -> str:
+    return chat_source(settings).check_reachable()
+
+
+def _categories(settings: Settings) -> str:
+    choice = read_categories(chat_source(settings), settings.chats)
+    return f"{len(choice.offered)}개, 기본 {choice.default.name}"
+
+
+def _model(settings: Settings) -> str:
+    return bulk_llm(settings, open_platform_db(settings)).check_reachable()
+
+
+def _mail(settings: Settings) -> Reached:
+    mailer = Mailer(settings.mail)
+    if not mailer.is_configured:
+        return Reached("메일", "off", "SMTP_SERVER, SENDER_EMAIL이 없어 메일을 보내지 않습니다")
+    return _try("메일", lambda: f"{mailer.check_reachable()} · {_people(settings.mail.recipients)}")
+
+
+def _people(recipients: Sequence[str]) -> str:
+    return f"받는 사람 {len(recipients)}명" if recipients else "받는 사람 없음 (RECIPIENT_EMAILS)"
+
+
+def _folder(settings: Settings) -> str:
+    folder = settings.chats_report_folder
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        raise PlatformError(f"{existing} cannot be written", "Set CHATS_REPORT_FOLDER")
+    return str(folder)

@@ -1,0 +1,110 @@
+"""The sandbox as a leased background process, and the demo's settings that point at it.
+
+Run as `python -m batch_platform.sandbox.leased FOLDER HOME` by a lease, not by hand.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from batch_platform.core.errors import ConfigurationError, PlatformError
+from batch_platform.gateways.leased_process import ServiceFolder, serve
+from batch_platform.sandbox.services import SandboxAddresses
+
+MODEL_DELAY_SECONDS = 0.05
+_STOP_SECONDS = 10
+
+
+class LeasedSandbox:
+    """All services of the sandbox in a child process. Implements `leased_process.Service`."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._child: subprocess.Popen[str] | None = None
+
+    def start(self) -> Mapping[str, object]:
+        """Start the services and write the demo's settings with their addresses."""
+        self._child = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "batch_platform.sandbox",
+                "--home",
+                str(self._home),
+                "--model-delay",
+                str(MODEL_DELAY_SECONDS),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self._child.stdout is not None  # noqa: S101 - a pipe was asked for above
+        line = self._child.stdout.readline()
+        if not line:
+            raise ConfigurationError("The sandbox ended before it was ready")
+        addresses = SandboxAddresses(json.loads(line)["ports"])
+        write_demo_settings(self._home, addresses)
+        return {"ports": addresses.ports, "mail_page_url": addresses.mail_page_url}
+
+    def keep_alive(self) -> Mapping[str, object] | None:
+        """Start the services again if they ended."""
+        if self._child is None or self._child.poll() is None:
+            return None
+        return self.start()
+
+    def stop(self) -> None:
+        """End the services."""
+        if self._child is None or self._child.poll() is not None:
+            return
+        self._child.send_signal(signal.SIGTERM)
+        try:
+            self._child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+
+
+def sample_source(home: Path) -> Path:
+    """The SQLite file of the demo's chats."""
+    return home / "sources" / "chats.sqlite"
+
+
+def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
+    """Write `demo.env`, the only settings that the demo profile reads."""
+    values = {
+        "BATCH_PLATFORM_HOME": home,
+        "ORG_NAME": "가상교육청 (데모)",
+        "ENGINE_FOR_SQLALCHEMY": f"sqlite:///{sample_source(home)}",
+        "LLM_PROVIDER": "compatible",
+        "LLM_BASE_URL": addresses.model_url,
+        "LLM_API_KEY": "sandbox",
+        "LLM_MODEL": "sandbox-model",
+        "SMTP_SERVER": addresses.smtp_host,
+        "SMTP_PORT": addresses.smtp_port,
+        "SMTP_SECURITY": "none",
+        "SENDER_EMAIL": "batch@sandbox.invalid",
+        "RECIPIENT_EMAILS": "manager@sandbox.invalid",
+        "MAILTO": "operator@sandbox.invalid",
+    }
+    lines = ["# Written by the demo. Everything behind these addresses is made up."]
+    lines += [f"{name}='{value}'" for name, value in values.items()]
+    file = home / "demo.env"
+    temporary = file.with_suffix(".new")
+    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    temporary.replace(file)
+
+
+def main() -> None:
+    """Serve the sandbox of the home given as the second argument."""
+    folder, home = Path(sys.argv[1]), Path(sys.argv[2])
+    try:
+        serve(ServiceFolder(folder), LeasedSandbox(home))
+    except PlatformError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
