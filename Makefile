@@ -39,7 +39,7 @@ clean: ## Remove what runs made (the demo, its database, caches); never a live p
 	rm -rf var/demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 demo") if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.14 is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 demo") if not (3, 11) <= sys.version_info[:2] <= (3, 14) else 0'
 	@$(PYTHON) -m venv .venv
 
 .venv/runtime: .venv/bin/python pyproject.toml constraints.txt

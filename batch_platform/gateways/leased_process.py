@@ -107,6 +107,8 @@ class Lease:
             if is_running(self._folder):
                 description = _read_ready(self._folder)
                 if description is not None:
+                    if starter is not None:
+                        _detach(starter)
                     return description
             elif starter is None or starter.poll() is not None:
                 if starter is not None and starter.returncode not in (0, None):
@@ -215,6 +217,11 @@ def _spawn(folder: ServiceFolder, command: Sequence[str]) -> subprocess.Popen[by
             stderr=log,
             start_new_session=True,
         )
+
+
+def _detach(process: subprocess.Popen[bytes]) -> None:
+    """Tell `subprocess` that nobody here waits for this child: it outlives us on purpose."""
+    process.returncode = 0
 
 
 def _write_ready(folder: ServiceFolder, description: Mapping[str, object]) -> None:

@@ -192,7 +192,7 @@ def _as_platform_error(error: psycopg.OperationalError, address: str) -> Platfor
         psycopg.errors.InvalidCatalogName,
     )
     # libpq reports failures before the session exists without an SQLSTATE: only its words tell.
-    words = ("authentication failed", "does not exist", "translate host name", "no password")
+    words = ("authentication failed", "does not exist", "resolve host", "no password")
     if isinstance(error, configuration) or any(word in reason for word in words):
         return ConfigurationError(f"The database at {address} refused us: {reason}", _REMEDY)
     if isinstance(error, psycopg.errors.DiskFull):
