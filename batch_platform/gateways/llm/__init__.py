@@ -1,0 +1,30 @@
+"""The one way to a model: many items in, validated answers out, none paid for twice.
+
+`open_bulk_llm` makes a `BulkLlm`. Knows no domain and no Dagster.
+"""
+
+from batch_platform.gateways.llm.bulk import Ask, BulkLlm, open_bulk_llm
+from batch_platform.gateways.llm.models import (
+    Answered,
+    Estimate,
+    Item,
+    Outcome,
+    Progress,
+    Quarantined,
+    AskSummary,
+    Task,
+)
+
+__all__ = [
+    "Answered",
+    "Ask",
+    "BulkLlm",
+    "Estimate",
+    "Item",
+    "Outcome",
+    "Progress",
+    "Quarantined",
+    "AskSummary",
+    "Task",
+    "open_bulk_llm",
+]

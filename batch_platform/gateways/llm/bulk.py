@@ -1,0 +1,492 @@
+"""`BulkLlm`: what a workflow holds. Synchronous outside; each ask has an event loop in a thread of its own.
+
+The caller's thread reads the items and gets the outcomes, so its database connections and Dagster's context
+are used where they belong; the loop's thread only asks.
+"""
+
+import asyncio
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Sized
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Generic
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from batch_platform.core.errors import PlatformError
+from batch_platform.core.settings import ModelSettings
+from batch_platform.gateways.llm import ledger as ledger_module
+from batch_platform.gateways.llm.budget import Budget, SharedBudget
+from batch_platform.gateways.llm.client import ModelClient, check_reachable
+from batch_platform.gateways.llm.database import Session, new_owner
+from batch_platform.gateways.llm.engine import Entry, Run, estimated_tokens
+from batch_platform.gateways.llm.ledger import Keys, Ledger, Provenance, prepared
+from batch_platform.gateways.llm.models import (
+    A,
+    Estimate,
+    Item,
+    Outcome,
+    Progress,
+    AskSummary,
+    Task,
+)
+from batch_platform.gateways.llm.pacing import Limits, Pacer, SharedSchedule
+from batch_platform.gateways.llm.prices import Price, price_of
+from batch_platform.gateways.llm.progress import ProgressRow
+from batch_platform.gateways.llm.providers import Provider, choose_provider
+from batch_platform.gateways.llm.retries import CircuitBreaker
+from batch_platform.gateways.llm.structured import AnswerForm
+
+SEOUL = ZoneInfo("Asia/Seoul")
+
+_READ_AHEAD_ITEMS = 2000
+_READ_AT_ONCE = 500
+_PROGRESS_EVERY_SECONDS = 1.0
+_BREAKER_PATIENCE_SECONDS = 60.0
+_SECONDS_TO_END = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_bulk_llm(
+    model: ModelSettings,
+    database_url: str,
+    *,
+    is_made_up: bool,
+    zone: ZoneInfo = SEOUL,
+    now: Callable[[], datetime] = _utc_now,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    breaker_patience_seconds: float = _BREAKER_PATIENCE_SECONDS,
+) -> "BulkLlm":
+    """The bulk client of the provider that the settings choose. Opens no connection.
+
+    Args:
+        database_url: libpq URL of the platform's database.
+        is_made_up: Whether the provider is the sandbox.
+        zone: Zone of the budget's day.
+        now: Wall clock, aware of its zone.
+        clock: Monotonic seconds.
+        breaker_patience_seconds: How long nothing but failures is borne before a run ends.
+
+    Raises:
+        ConfigurationError: No provider is configured, or the price file cannot be read.
+    """
+    provider = choose_provider(model)
+    price = price_of(provider.prices_id, provider.model, model.krw_per_usd, model.prices_file)
+    return BulkLlm(
+        provider,
+        price,
+        database_url,
+        daily_budget_krw=model.daily_budget_krw,
+        is_made_up=is_made_up,
+        zone=zone,
+        now=now,
+        clock=clock,
+        sleep=sleep,
+        breaker_patience_seconds=breaker_patience_seconds,
+    )
+
+
+class BulkLlm:
+    """Asks a model about many texts; made by `open_bulk_llm`."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        price: Price,
+        database_url: str,
+        *,
+        daily_budget_krw: float | None,
+        is_made_up: bool,
+        zone: ZoneInfo,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        breaker_patience_seconds: float,
+    ) -> None:
+        self.provider = provider
+        self.price = price
+        self.database_url = database_url
+        self.daily_budget_krw = daily_budget_krw
+        self.is_made_up = is_made_up
+        self.zone = zone
+        self.now = now
+        self.clock = clock
+        self.sleep = sleep
+        self.breaker_patience_seconds = breaker_patience_seconds
+
+    @property
+    def model(self) -> str:
+        """The model's name, for rows and reports."""
+        return self.provider.model
+
+    def ask(
+        self,
+        task: Task[A],
+        items: Iterable[Item],
+        *,
+        workers: int,
+        partition: str,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> "Ask[A]":
+        """Ask about every item; what the ledger holds is not asked again.
+
+        Args:
+            items: Read lazily, in the caller's thread, a bounded number ahead.
+            workers: Calls in flight at most.
+            partition: Who uses the answers; what a live partition used is never pruned.
+            on_progress: Called in the caller's thread, about once a second and at the end.
+
+        Returns:
+            An iterable of outcomes, in the order in which they come; nothing is asked before it is
+            iterated. Iterating raises what ended the run early: `BudgetExceededError`,
+            `ConfigurationError`, `PermanentError` or `RetryableError`, each saying how far it came.
+        """
+        if workers < 1:
+            raise ValueError("An ask needs one worker or more")
+        return Ask(self, task, items, workers, partition, on_progress)
+
+    def estimate(self, task: Task[A], items: Iterable[Item]) -> Estimate:
+        """What an ask would cost. Asks nothing and leaves no trace."""
+        form = AnswerForm(task, self.provider.way)
+        provenance = self._provenance(task, form, partition="")
+        keys = Keys(provenance)
+        overhead = len(form.instructions.encode()) + len(str(form.request_fields()).encode())
+        seen: set[bytes] = set()
+        item_count = in_ledger = to_ask = item_bytes = 0
+        session = Session(self.database_url, "llm estimate")
+        try:
+            ledger = Ledger(session, provenance, self.price.table, owner=0)
+            source = iter(items)
+            while chunk := list(islice(source, _READ_AT_ONCE)):
+                item_count += len(chunk)
+                texts = {
+                    keys.key(text): text for text in (prepared(each.text).text for each in chunk)
+                }
+                new = {key: text for key, text in texts.items() if key[:12] not in seen}
+                seen.update(key[:12] for key in new)
+                found = ledger.peek(new.keys())
+                in_ledger += len(found)
+                missing = [text for key, text in new.items() if key not in found]
+                to_ask += len(missing)
+                item_bytes += sum(
+                    len(form.message([each]).encode()) for each in form.questions(missing)
+                )
+        finally:
+            session.close()
+        calls = -(-to_ask // task.items_per_call)
+        input_tokens = estimated_tokens(item_bytes + overhead * calls) if calls else 0
+        output_tokens = to_ask * task.typical_output_tokens
+        cost = self.price.krw(input_tokens, output_tokens)
+        return Estimate(item_count, in_ledger, to_ask, calls, input_tokens, output_tokens, cost)
+
+    def check_reachable(self) -> str:
+        """Ask the provider for its models, which costs nothing.
+
+        Returns:
+            Provider and model, for a person.
+
+        Raises:
+            ConfigurationError: The key or the address is refused.
+            RetryableError: The provider does not answer.
+        """
+        return check_reachable(self.provider, self.now)
+
+    def retire_partition(self, task_name: str, partition: str) -> None:
+        """Say that a partition is gone, so that `prune` may drop what only it used."""
+        with psycopg.connect(self.database_url, application_name="llm retention") as connection:
+            ledger_module.retire_partition(connection, task_name, partition)
+
+    def prune(self, older_than: timedelta, *, dry_run: bool = False) -> int:
+        """Delete answers not used for a time, never one that a live partition used; tells how many."""
+        with psycopg.connect(self.database_url, application_name="llm retention") as connection:
+            return ledger_module.prune(connection, older_than, dry_run=dry_run)
+
+    def _provenance(self, task: Task[A], form: AnswerForm[A], partition: str) -> Provenance:
+        return Provenance(
+            task=task.name,
+            prompt_version=task.prompt_version,
+            digest=form.digest,
+            provider=self.provider.name,
+            model=self.provider.model,
+            parameters=self.provider.shaping,
+            is_made_up=self.is_made_up,
+            partition=partition,
+        )
+
+
+class _Channel(Generic[A]):
+    """Between the caller's thread and the loop's."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._outcomes: deque[Outcome[A]] = deque()
+        self._is_over = False
+        self.problem: BaseException | None = None
+
+    def put(self, outcomes: Sequence[Outcome[A]]) -> None:
+        with self._condition:
+            self._outcomes.extend(outcomes)
+            self._condition.notify()
+
+    def end(self, problem: BaseException | None) -> None:
+        with self._condition:
+            self._is_over = True
+            self.problem = problem
+            self._condition.notify()
+
+    def get(self, timeout: float) -> tuple[list[Outcome[A]], bool]:
+        """Whatever is there, after waiting for something; and whether nothing more will come."""
+        with self._condition:
+            if not self._outcomes and not self._is_over:
+                self._condition.wait(timeout)
+            outcomes = list(self._outcomes)
+            self._outcomes.clear()
+            return outcomes, self._is_over
+
+
+class Ask(Generic[A]):
+    """An ask: iterate it once. `summary` counts as it goes and is final after the last outcome."""
+
+    def __init__(
+        self,
+        llm: BulkLlm,
+        task: Task[A],
+        items: Iterable[Item],
+        workers: int,
+        partition: str,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._llm = llm
+        self._task = task
+        self._items = items
+        self._workers = workers
+        self._on_progress = on_progress
+        self._form = AnswerForm(task, llm.provider.way)
+        self._provenance = llm._provenance(task, self._form, partition)  # pyright: ignore[reportPrivateUsage]
+        self._keys = Keys(self._provenance)
+        self._channel: _Channel[A] = _Channel()
+        self._total = len(items) if isinstance(items, Sized) else None
+        self._started_at = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._run: Run[A] | None = None
+        self._has_begun = False
+        self._ready = threading.Event()
+        self.ask_id = secrets.token_hex(16)
+        self.summary = AskSummary()
+
+    def __iter__(self) -> Iterator[Outcome[A]]:
+        """Ask, and yield each outcome once its result is committed."""
+        if self._has_begun:
+            raise RuntimeError("An ask can be iterated once")
+        self._has_begun = True
+        return self._outcomes()
+
+    def _outcomes(self) -> Iterator[Outcome[A]]:
+        self._started_at = self._llm.clock()
+        thread = threading.Thread(target=self._work_in_thread, name="llm ask", daemon=True)
+        thread.start()
+        self._ready.wait()
+        is_finished = False
+        try:
+            yield from self._exchange()
+            is_finished = True
+        finally:
+            self._stop()
+            thread.join(
+                None if is_finished else self._llm.provider.timeout_seconds + _SECONDS_TO_END
+            )
+            self.summary.seconds = self._llm.clock() - self._started_at
+            self._show_progress(self._on_progress)
+        problem = self._channel.problem
+        if problem is not None:
+            raise self._with_position(problem)
+
+    def _exchange(self) -> Iterator[Outcome[A]]:
+        """Bring items while there is room, yield outcomes as they come."""
+        source = iter(self._items)
+        capacity = _READ_AHEAD_ITEMS + 2 * self._workers * self._task.items_per_call
+        under_way = 0
+        is_input_over = False
+        shown_at = self._started_at
+        while True:
+            room = capacity - under_way
+            if not is_input_over and room >= _READ_AT_ONCE:
+                entries = [self._entry(item) for item in islice(source, _READ_AT_ONCE)]
+                is_input_over = len(entries) < _READ_AT_ONCE
+                under_way += len(entries)
+                may_more_come = capacity - under_way >= _READ_AT_ONCE
+                self._bring(entries, may_more_come=may_more_come, is_last=is_input_over)
+                if may_more_come and not is_input_over:
+                    outcomes, is_over = self._channel.get(0)
+                else:
+                    outcomes, is_over = self._channel.get(_PROGRESS_EVERY_SECONDS)
+            else:
+                outcomes, is_over = self._channel.get(_PROGRESS_EVERY_SECONDS)
+            under_way -= len(outcomes)
+            yield from outcomes
+            now = self._llm.clock()
+            if self._on_progress is not None and now - shown_at >= _PROGRESS_EVERY_SECONDS:
+                shown_at = now
+                self._show_progress(self._on_progress)
+            if is_over and not outcomes:
+                return
+
+    def _entry(self, item: Item) -> Entry:
+        masked = prepared(item.text)
+        return Entry(item, masked, self._keys.key(masked.text))
+
+    def _bring(self, entries: list[Entry], *, may_more_come: bool, is_last: bool) -> None:
+        run, loop = self._run, self._loop
+        if run is None or loop is None:
+            return
+        try:
+            loop.call_soon_threadsafe(
+                lambda: run.accept(entries, may_more_come=may_more_come, is_last=is_last)
+            )
+        except RuntimeError:
+            # The loop has ended already; why is in the channel.
+            return
+
+    def _stop(self) -> None:
+        run, loop = self._run, self._loop
+        if run is None or loop is None:
+            return
+        try:
+            loop.call_soon_threadsafe(run.stop)
+        except RuntimeError:
+            return
+
+    def progress(self) -> Progress:
+        """How far it has come."""
+        summary = self.summary
+        done = summary.from_ledger + summary.asked
+        settled = done + summary.quarantined
+        seconds = self._llm.clock() - self._started_at
+        rate = settled / seconds if seconds > 0 else 0.0
+        remaining = self._total - settled if self._total is not None else None
+        seconds_left = remaining / rate if remaining is not None and rate > 0 else None
+        return Progress(
+            done,
+            summary.quarantined,
+            self._total,
+            remaining,
+            rate,
+            seconds_left,
+            summary.cost_krw,
+            seconds,
+        )
+
+    def _show_progress(self, show: Callable[[Progress], None] | None) -> None:
+        if show is not None:
+            show(self.progress())
+
+    def _with_position(self, problem: BaseException) -> BaseException:
+        if isinstance(problem, PlatformError):
+            done = self.summary.from_ledger + self.summary.asked
+            of = f" of {self._total}" if self._total is not None else ""
+            problem.problem = f"{problem.problem} (after {done}{of} items)"
+        return problem
+
+    # -- the loop's thread ---------------------------------------------------------------------
+
+    def _work_in_thread(self) -> None:
+        problem: BaseException | None = None
+        try:
+            asyncio.run(self._work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            problem = error
+        finally:
+            self._channel.end(problem)
+            self._ready.set()
+
+    async def _work(self) -> None:
+        llm = self._llm
+        owner = new_owner()
+        ledger_session = Session(llm.database_url, "llm ledger", owner)
+        control_session = Session(llm.database_url, "llm control")
+        loop = asyncio.get_running_loop()
+
+        async def in_control(work: Callable[..., Any], *arguments: Any) -> Any:
+            return await loop.run_in_executor(control_session.executor, work, *arguments)
+
+        ledger = Ledger(ledger_session, self._provenance, llm.price.table, owner)
+        progress_row = ProgressRow(control_session, self.ask_id, self._provenance)
+        client = ModelClient(
+            llm.provider,
+            self._form.request_fields(),
+            self._form.instructions,
+            self._workers,
+            llm.now,
+        )
+        try:
+            await loop.run_in_executor(ledger_session.executor, ledger.open_partition)
+            run = self._make_run(client, ledger, ledger_session, control_session, owner, in_control)
+            reporter = loop.create_task(self._report(progress_row, in_control))
+            self._loop, self._run = loop, run
+            self._ready.set()
+            problem: PlatformError | None = None
+            try:
+                await run.work()
+            except PlatformError as error:
+                problem = error
+                raise
+            finally:
+                reporter.cancel()
+                await in_control(progress_row.end, self.progress(), problem)
+        finally:
+            await client.close()
+            await loop.run_in_executor(None, ledger_session.close)
+            await loop.run_in_executor(None, control_session.close)
+
+    async def _report(self, row: ProgressRow, in_control: Callable[..., Awaitable[Any]]) -> None:
+        while True:
+            await in_control(row.write, self.progress())
+            await asyncio.sleep(_PROGRESS_EVERY_SECONDS)
+
+    def _make_run(
+        self,
+        client: ModelClient,
+        ledger: Ledger,
+        ledger_session: Session,
+        control_session: Session,
+        owner: int,
+        in_control: Callable[..., Awaitable[Any]],
+    ) -> Run[A]:
+        llm, provider = self._llm, self._llm.provider
+        limits = Limits.per_minute(provider.requests_per_minute, provider.tokens_per_minute)
+        schedule = SharedSchedule(control_session, provider.limit_key, limits)
+        budget = (
+            SharedBudget(control_session, self._task.domain, llm.daily_budget_krw, owner)
+            if llm.daily_budget_krw is not None
+            else None
+        )
+        return Run(
+            self._task,
+            self._form,
+            client=client,
+            ledger=ledger,
+            ledger_session=ledger_session,
+            pacer=Pacer(schedule, in_control, llm.clock, llm.sleep),
+            budget=Budget(budget, in_control, lambda: llm.now().astimezone(llm.zone).date()),
+            breaker=CircuitBreaker(max(10, self._workers // 2), llm.breaker_patience_seconds),
+            price=llm.price,
+            max_tokens=provider.max_tokens,
+            workers=self._workers,
+            zone=llm.zone,
+            now=llm.now,
+            clock=llm.clock,
+            sleep=llm.sleep,
+            deliver=self._channel.put,
+            summary=self.summary,
+        )

@@ -1,0 +1,196 @@
+"""The providers: address, key, model and manners of each, chosen from the settings.
+
+How a request is sent is `client`'s business, how fast is `pacing`'s.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from batch_platform.core.errors import ConfigurationError
+from batch_platform.core.settings import ModelSettings
+from batch_platform.gateways.llm.structured import Way
+
+HCX_LEAST_TOKENS_FOR_TOOLS = 1024
+"""HyperCLOVA X refuses function calling with fewer tokens to answer in."""
+
+_NO_KEY = "none"
+_OPENAI_REASONING = re.compile(r"^(o\d|gpt-5)")
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Whom to ask, and how.
+
+    Attributes:
+        name: `hyperclova`, `openai`, `gemini` or `compatible`.
+        key_variable: The setting that holds the key: what an error about the key names.
+        prices_id: The provider's id in the price table.
+        way: How its model is made to answer in a form.
+        shaping: Parameters that shape an answer, part of the ledger's key.
+        bounding: Parameters that only bound it.
+        max_tokens: Most tokens of an answer.
+        requests_per_minute: Limit over all processes; None when it is not known.
+    """
+
+    name: str
+    base_url: str
+    model: str
+    key_variable: str
+    prices_id: str
+    way: Way
+    shaping: dict[str, Any]
+    bounding: dict[str, Any]
+    max_tokens: int
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    timeout_seconds: float
+    api_key: SecretStr = field(repr=False)
+
+    @property
+    def limit_key(self) -> str:
+        """Names the limits that all processes share: one a provider and host, whatever the model."""
+        return f"{self.name} {urlsplit(self.base_url).netloc}"
+
+
+def choose_provider(settings: ModelSettings) -> Provider:
+    """The provider that the settings name, else the first whose key or address is set.
+
+    Raises:
+        ConfigurationError: None is configured, or the chosen one lacks its key, address or model.
+    """
+    name = settings.provider or _configured(settings)
+    match name:
+        case "hyperclova":
+            return _hyperclova(settings)
+        case "openai":
+            return _openai(settings)
+        case "gemini":
+            return _gemini(settings)
+        case "compatible":
+            return _compatible(settings)
+
+
+def _configured(settings: ModelSettings) -> str:
+    if settings.hcx_api_key:
+        return "hyperclova"
+    if settings.openai_api_key:
+        return "openai"
+    if settings.gemini_api_key:
+        return "gemini"
+    if settings.compatible_base_url:
+        return "compatible"
+    raise ConfigurationError(
+        "No model provider is configured",
+        "Set HCX_CHAT_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY or LLM_BASE_URL with LLM_MODEL",
+    )
+
+
+def _key(value: SecretStr | None, variable: str) -> SecretStr:
+    if value is None or not value.get_secret_value().strip():
+        raise ConfigurationError(
+            f"{variable} is not set", f"Set {variable} or choose another LLM_PROVIDER"
+        )
+    return value
+
+
+def _way(settings: ModelSettings, default: Way) -> Way:
+    chosen = settings.structured_output
+    return default if chosen == "auto" else Way(chosen)
+
+
+def _hyperclova(settings: ModelSettings) -> Provider:
+    key = _key(settings.hcx_api_key, "HCX_CHAT_API_KEY")
+    model = settings.hcx_model
+    is_reasoning = model.startswith("HCX-007")
+    way = _way(settings, Way.JSON_SCHEMA if is_reasoning else Way.FUNCTION_CALLING)
+    max_tokens = settings.hcx_max_tokens
+    if way is Way.FUNCTION_CALLING:
+        max_tokens = max(max_tokens, HCX_LEAST_TOKENS_FOR_TOOLS)
+    # HCX-007 answers in a form only without thinking?, and counts with max_completion_tokens?.
+    bounding: dict[str, Any] = (
+        {"max_completion_tokens": max_tokens, "reasoning_effort": "none"}
+        if is_reasoning
+        else {"max_tokens": max_tokens}
+    )
+    return Provider(
+        name="hyperclova",
+        base_url=settings.hcx_base_url,
+        model=model,
+        key_variable="HCX_CHAT_API_KEY",
+        prices_id="hyperclova",
+        way=way,
+        shaping={"temperature": settings.hcx_temperature},
+        bounding=bounding,
+        max_tokens=max_tokens,
+        requests_per_minute=settings.hcx_requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        timeout_seconds=settings.timeout_seconds,
+        api_key=key,
+    )
+
+
+def _openai(settings: ModelSettings) -> Provider:
+    key = _key(settings.openai_api_key, "OPENAI_API_KEY")
+    # Reasoning models refuse a temperature.
+    is_reasoning = _OPENAI_REASONING.match(settings.openai_model) is not None
+    return Provider(
+        name="openai",
+        base_url=settings.openai_base_url,
+        model=settings.openai_model,
+        key_variable="OPENAI_API_KEY",
+        prices_id="openai",
+        way=_way(settings, Way.JSON_SCHEMA),
+        shaping={} if is_reasoning else {"temperature": settings.temperature},
+        bounding={"max_completion_tokens": settings.max_tokens},
+        max_tokens=settings.max_tokens,
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        timeout_seconds=settings.timeout_seconds,
+        api_key=key,
+    )
+
+
+def _gemini(settings: ModelSettings) -> Provider:
+    return Provider(
+        name="gemini",
+        base_url=settings.gemini_base_url,
+        model=settings.gemini_model,
+        key_variable="GEMINI_API_KEY",
+        prices_id="google",
+        way=_way(settings, Way.JSON_SCHEMA),
+        shaping={"temperature": settings.temperature},
+        bounding={"max_tokens": settings.max_tokens},
+        max_tokens=settings.max_tokens,
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        timeout_seconds=settings.timeout_seconds,
+        api_key=_key(settings.gemini_api_key, "GEMINI_API_KEY"),
+    )
+
+
+def _compatible(settings: ModelSettings) -> Provider:
+    if not settings.compatible_base_url or not settings.compatible_model:
+        missing = "LLM_MODEL" if settings.compatible_base_url else "LLM_BASE_URL"
+        raise ConfigurationError(
+            f"{missing} is not set", "A compatible server needs LLM_BASE_URL and LLM_MODEL"
+        )
+    return Provider(
+        name="compatible",
+        base_url=settings.compatible_base_url,
+        model=settings.compatible_model,
+        key_variable="LLM_API_KEY",
+        prices_id="compatible",
+        way=_way(settings, Way.JSON_SCHEMA),
+        shaping={"temperature": settings.temperature},
+        bounding={"max_tokens": settings.max_tokens},
+        max_tokens=settings.max_tokens,
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        timeout_seconds=settings.timeout_seconds,
+        # A server without keys still gets a header, which it ignores.
+        api_key=settings.compatible_api_key or SecretStr(_NO_KEY),
+    )
