@@ -68,6 +68,11 @@ def tokens_of(text: str) -> int:
     return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
 
 
+def first_tokens(text: str, most: int) -> str:
+    """The beginning of a text that is at most so many tokens by `tokens_of`."""
+    return text.encode("utf-8", "surrogatepass")[: most * 4].decode("utf-8", "ignore")
+
+
 def read_call(body: bytes) -> ChatCall:
     """Read a request's body.
 

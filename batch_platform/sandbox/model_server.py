@@ -14,6 +14,8 @@ import http.client
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -23,19 +25,38 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from batch_platform.sandbox import chat_calls, loopback
 from batch_platform.sandbox.chat_calls import BadCallError, ChatCall
+from batch_platform.sandbox.faults import (
+    RATE_FAULTS,
+    ErrorResponse,
+    Fault,
+    FaultPlan,
+    error_response,
+    openai_error,
+    spoiled_answers,
+    spoiled_text,
+)
 from batch_platform.sandbox.limits import Limiter, LimiterKind, limiter
+from batch_platform.sandbox.made_up_answers import Item, text_digest
 
 _LARGEST_BODY_BYTES = 64 * 2**20
 _MODELS = ("HCX-005", "gpt-4.1-mini", "gemini-2.5-flash", "sandbox-1")
 _MADE_UP = {"x-sandbox": "made-up"}
 _JSON = "application/json"
+_STRANGER_TEXT = "이 글은 아무도 묻지 않았습니다. 다른 질문의 답이 섞였는지 알아보는 데 씁니다."
+_STRANGER = Item(
+    _STRANGER_TEXT,
+    {"id": "stranger", "head": _STRANGER_TEXT[:8], "text": _STRANGER_TEXT},
+    text_digest(_STRANGER_TEXT),
+)
+"""An item that no call asks about, for faults that answer with another item's content."""
 
 
 class ModelServerOptions(BaseModel):
@@ -47,8 +68,14 @@ class ModelServerOptions(BaseModel):
         requests_per_minute: Calls that pass in a minute.
         tokens_per_minute: Tokens of requests that pass in a minute.
         limiter: How the limits are counted.
+        refusal: How a call over a limit is told to wait.
         api_key: The only key that is let in; any when None.
+        faults: Share of calls that each fault hits, between 0 and 1.
+        script: Faults of the next calls in order of arrival; `none` for one that goes well.
+        poison: A piece of text → the fault of every call that contains it.
         seed: Decides which calls a share of faults hits.
+        retry_after_seconds: The delay that a rate fault asks for; a limit knows its own.
+        hang_seconds: How long a hang lasts before the connection is cut.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,8 +85,22 @@ class ModelServerOptions(BaseModel):
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     limiter: LimiterKind = LimiterKind.SLIDING
+    refusal: Fault = Fault.RETRY_AFTER_MS
     api_key: str | None = None
+    faults: dict[Fault, Annotated[float, Field(ge=0, le=1)]] = {}
+    script: tuple[Fault, ...] = ()
+    poison: dict[str, Fault] = {}
     seed: int = 0
+    retry_after_seconds: float = Field(default=0.2, ge=0)
+    hang_seconds: float = Field(default=3600.0, ge=0)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if sum(self.faults.values()) > 1 + 1e-9:
+            raise ValueError("the shares of the faults add up to more than 1")
+        if self.refusal not in RATE_FAULTS:
+            raise ValueError(f"{self.refusal.value} is no way to refuse a call over a limit")
+        return self
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """These options with some changed.
@@ -178,6 +219,7 @@ class ModelServer:
 
     def _configure(self, options: ModelServerOptions) -> None:
         self._options = options
+        self._faults = FaultPlan(options.faults, options.script, options.poison, options.seed)
         self._limiters: list[Limiter] = [
             limiter(options.limiter, limit, window)
             for limit, window in (
@@ -204,20 +246,51 @@ class ModelServer:
     async def _outcome(self, request: web.Request) -> tuple[web.StreamResponse, str]:
         body = await request.read()
         if not self._is_let_in(request):
-            return _error(401, "Incorrect API key provided", "invalid_api_key"), "refused"
+            return self._error(Fault.BAD_KEY), "refused"
         try:
             call = chat_calls.read_call(body)
         except BadCallError as bad:
-            return _error(400, bad.reason, bad.code), "refused"
+            return _json(openai_error(bad.reason, bad.code), 400), "refused"
         wait = self._wait_for(call)
         if wait > 0:
-            return _rate_limited(wait), "refused"
+            return self._error(self._options.refusal, wait), "refused"
+        fault = self._faults.next(call.digest, [item.text for item in call.items])
+        if fault is not Fault.NONE:
+            self._log.faults[fault.value] += 1
+        error = self._error_of(fault)
+        if error is not None and error.status < 500:
+            return _response(error), "refused"
         for item in call.items:
             self._log.asked[item.digest] += 1
         self._log.prompt_tokens += call.prompt_tokens
         if self._options.delay:
             await asyncio.sleep(self._options.delay)
-        return self._answer(call), "answered"
+        return await self._play(fault, request, call)
+
+    async def _play(
+        self, fault: Fault, request: web.Request, call: ChatCall
+    ) -> tuple[web.StreamResponse, str]:
+        error = self._error_of(fault)
+        if error is not None:
+            return _response(error), "failed"
+        if fault is Fault.HANG:
+            await asyncio.sleep(self._options.hang_seconds)
+        if fault in (Fault.HANG, Fault.RESET):
+            return _cut(request), "failed"
+        body = self._answer(call, fault)
+        if fault is Fault.TRUNCATED_BODY:
+            return await _half_sent(request, body), "failed"
+        return web.Response(body=body, content_type=_JSON, headers=_MADE_UP), "answered"
+
+    def _error(self, fault: Fault, wait_seconds: float | None = None) -> web.Response:
+        error = self._error_of(fault, wait_seconds)
+        if error is None:
+            raise ValueError(f"{fault.value} is no error response")
+        return _response(error)
+
+    def _error_of(self, fault: Fault, wait_seconds: float | None = None) -> ErrorResponse | None:
+        wait = self._options.retry_after_seconds if wait_seconds is None else wait_seconds
+        return error_response(fault, wait, datetime.now(UTC))
 
     def _is_let_in(self, request: web.Request) -> bool:
         key = self._options.api_key
@@ -233,25 +306,39 @@ class ModelServer:
             return self._token_limiter.wait_seconds(now, call.prompt_tokens)
         return 0.0
 
-    def _answer(self, call: ChatCall) -> web.Response:
+    def _answer(self, call: ChatCall, fault: Fault) -> bytes:
         self._numbers += 1
+        created = int(time.time())
+        if fault is Fault.REFUSAL:
+            words = "I'm sorry, I can't help with that. (sandbox)"
+            return chat_calls.completion(call, None, created, self._numbers, refusal=words)
         if call.schema is None and not call.has_items:
-            text = chat_calls.made_up_sentence(call)
+            text = spoiled_text(fault, "", chat_calls.made_up_sentence(call))
         else:
-            text = json.dumps(self._answers(call), ensure_ascii=False)
-        body = chat_calls.completion(call, text, int(time.time()), self._numbers)
-        return web.Response(body=body, content_type=_JSON, headers=_MADE_UP)
+            answers = self._answers(call, fault)
+            text = spoiled_text(fault, answers, json.dumps(answers, ensure_ascii=False))
+        reason = "length" if fault is Fault.CUT_OFF else "stop"
+        most = call.max_tokens
+        if most is not None and chat_calls.tokens_of(text) > most:
+            text, reason = chat_calls.first_tokens(text, most), "length"
+        if call.tool is not None and fault is Fault.EMPTY_ANSWER:
+            return chat_calls.completion(call, None, created, self._numbers)
+        return chat_calls.completion(call, text, created, self._numbers, finish_reason=reason)
 
-    def _answers(self, call: ChatCall) -> Any:
+    def _answers(self, call: ChatCall, fault: Fault) -> Any:
         answerer = self._answerers.of(call)
         schema = answerer.answers_schema()
         if schema is None:
-            return answerer.one(call.items[0])
-        return {"answers": [answerer.one(item, schema) for item in call.items]}
+            whole = answerer.one(call.items[0])
+            return {"result": "ok"} if fault is Fault.WRONG_SHAPE else whole
+        answers = [answerer.one(item, schema) for item in call.items]
+        if fault is not Fault.NONE:
+            answers = spoiled_answers(fault, answers, answerer.one(_STRANGER, schema))
+        return {"answers": answers}
 
     async def _models(self, request: web.Request) -> web.Response:
         if not self._is_let_in(request):
-            return _error(401, "Incorrect API key provided", "invalid_api_key")
+            return self._error(Fault.BAD_KEY)
         listed = [
             {"id": name, "object": "model", "created": 0, "owned_by": "sandbox"} for name in _MODELS
         ]
@@ -261,14 +348,14 @@ class ModelServer:
         try:
             window = float(request.query.get("window", "60"))
         except ValueError:
-            return _error(400, "window must be a number of seconds")
+            return _json(openai_error("window must be a number of seconds", "window"), 400)
         return _json(self._log.summary(window, request.query.get("items") == "true"))
 
     async def _reconfigure(self, request: web.Request) -> web.Response:
         try:
             self._configure(self._options.changed(await request.json()))
         except (ValidationError, ValueError) as error:
-            return _error(400, str(error))
+            return _json(openai_error(str(error), "options"), 400)
         return _json(self._options.model_dump(mode="json", exclude={"api_key"}))
 
     async def _reset(self, _request: web.Request) -> web.Response:
@@ -287,16 +374,36 @@ def _json(value: object, status: int = 200, headers: Mapping[str, str] = _MADE_U
     )
 
 
-def _error(status: int, message: str, code: str = "invalid_request_error") -> web.Response:
-    return _json(
-        {"error": {"message": message, "type": "sandbox_error", "param": None, "code": code}},
-        status,
-    )
+def _response(error: ErrorResponse) -> web.Response:
+    if isinstance(error.body, str):
+        return web.Response(
+            text=error.body,
+            status=error.status,
+            content_type="text/html",
+            headers={**_MADE_UP, **error.headers},
+        )
+    return _json(error.body, error.status, {**_MADE_UP, **error.headers})
 
 
-def _rate_limited(wait_seconds: float) -> web.Response:
-    response = _error(429, "Rate limit reached", "rate_limit_exceeded")
-    response.headers["retry-after-ms"] = str(int(wait_seconds * 1000) + 1)
+def _cut(request: web.Request) -> web.Response:
+    """Reset the connection, as a crashed server does; what is returned goes nowhere."""
+    transport = request.transport
+    if transport is not None:
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()
+
+
+async def _half_sent(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Promise a body, send half of it and hang up."""
+    response = web.StreamResponse(headers=_MADE_UP)
+    response.content_type = _JSON
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
     return response
 
 
@@ -322,6 +429,8 @@ class RunningModelServer:
 
     def configure(self, **changes: Any) -> dict[str, Any]:
         """Change options while the server runs; the names are `ModelServerOptions`' attributes.
+
+        Limits, the script and the shares of faults start afresh.
 
         Raises:
             ValueError: A change makes no sense.
@@ -409,11 +518,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tokens-per-minute", type=float)
     parser.add_argument("--limiter", choices=[kind.value for kind in LimiterKind])
     parser.add_argument("--api-key", help="the only key that is let in")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument(
+        "--fault",
+        action="append",
+        dest="faults",
+        type=_fault_share,
+        metavar="KIND=SHARE",
+        help=f"share of calls that go wrong; kinds: {', '.join(Fault)}",
+    )
+    parser.add_argument("--seed", type=int, help="decides which calls go wrong")
     parser.add_argument("--options", default="{}", help="the same as JSON")
     asked = vars(parser.parse_args(arguments))
     port, written = asked.pop("port"), asked.pop("options")
     said = {name: value for name, value in asked.items() if value is not None}
+    if "faults" in said:
+        said["faults"] = dict(said["faults"])
     try:
         options = ModelServerOptions.model_validate_json(written).changed(said)
         asyncio.run(_serve_until_signalled(port, options))
@@ -421,6 +540,11 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"The model server cannot start: {error}\n")
         return 2
     return 0
+
+
+def _fault_share(said: str) -> tuple[str, float]:
+    kind, _, share = said.partition("=")
+    return kind, float(share)
 
 
 if __name__ == "__main__":
