@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from batch_platform.cli.console import out, show_table
 from batch_platform.cli.reach import Reached, reach_everything
-from batch_platform.core.settings import env_file, load_settings
+from batch_platform.core.settings import Section, Settings, env_file, load_settings
 
 app = typer.Typer(help="설정을 보고 확인합니다.", no_args_is_help=True)
 
@@ -60,3 +60,28 @@ def masked(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
+
+
+@app.command(epilog="예: batch-platform config example > .env")
+def example() -> None:
+    """모든 변수의 기본값과 뜻이 적힌 .env 견본을 출력합니다."""
+    typer.echo(env_example(), nl=False)
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every variable with its default and meaning, commented out."""
+    lines = [
+        "# Settings of the batch platform. Copy to .env and uncomment what you need.",
+        "# Written by `batch-platform config example`; a variable in the environment wins.",
+    ]
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if not (isinstance(section, type) and issubclass(section, Section)):
+            continue
+        heading = " ".join((section.__doc__ or name).split())
+        lines += ["", f"# --- {heading}"]
+        for variable, attribute in section.model_fields.items():
+            default = attribute.get_default()
+            lines.append(f"# {attribute.description}")
+            lines.append(f"#{attribute.validation_alias or variable}={masked(default)}")
+    return "\n".join(lines) + "\n"
