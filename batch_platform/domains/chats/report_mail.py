@@ -17,42 +17,59 @@ from batch_platform.gateways.mail import MailMessage
 CATEGORY_COUNT = 5
 KEYWORD_COUNT = 10
 
+_CATEGORY_HEADING = f"카테고리 상위 {CATEGORY_COUNT} (질문횟수)"
+_KEYWORD_HEADING = "많이 나온 키워드"
+_ATTENTION_HEADING = "확인이 필요합니다"
 _WEEKDAYS = "월화수목금토일"
 
 
 @dataclass(frozen=True, slots=True)
-class ReportMailContent:
-    """What a report's mail is made of.
-
-    Attributes:
-        category_totals: Most asked first; the first five are shown.
-        keyword_totals: Most asked first; the first ten are shown.
-        attention: What a person should look at, one Korean sentence each.
-        workbook: The file that is attached.
-        run_url: Where the run can be seen; no link when empty.
-    """
-
+class _Content:
     summary: ReportSummary
     category_totals: Sequence[CategoryTotal]
     keyword_totals: Sequence[KeywordTotal]
     attention: Sequence[str]
-    workbook: Path
-    run_url: str = ""
-    org_name: str = ""
+    workbook: Path | None
+    run_url: str
+    org_name: str
 
 
-def compose_report_mail(content: ReportMailContent, recipients: Sequence[str]) -> MailMessage:
-    """Write the mail of a report, in Korean, with the workbook attached."""
+def compose_report_mail(
+    summary: ReportSummary,
+    category_totals: Sequence[CategoryTotal],
+    keyword_totals: Sequence[KeywordTotal],
+    *,
+    attention: Sequence[str],
+    workbook: Path | None,
+    recipients: Sequence[str],
+    run_url: str = "",
+    org_name: str = "",
+) -> MailMessage:
+    """Write the mail of a report, in Korean, with the workbook attached.
+
+    Args:
+        summary: The period's figures.
+        category_totals: Most asked first; the first five are shown.
+        keyword_totals: Most asked first; the first ten are shown.
+        attention: What a person should look at, one Korean sentence each.
+        workbook: The file to attach; None for a period that has none.
+        recipients: Who gets it.
+        run_url: Where the run can be seen; no link when empty.
+        org_name: The organisation; may be empty.
+    """
+    content = _Content(
+        summary, category_totals, keyword_totals, attention, workbook, run_url, org_name
+    )
     return MailMessage(
         subject=_subject(content),
         text=_text(content),
         html=_html(content),
         recipients=tuple(recipients),
-        attachments=(content.workbook,),
+        attachments=(workbook,) if workbook else (),
     )
 
 
-def _subject(content: ReportMailContent) -> str:
+def _subject(content: _Content) -> str:
     summary = content.summary
     parts = [f"{_period(summary)} 채팅 {summary.chat_count:,}건"]
     if content.category_totals:
@@ -101,43 +118,40 @@ def _against_previous(summary: ReportSummary) -> str:
     return f"{name} 대비 {sign} {abs(change):,}건{share}"
 
 
-def _keywords(content: ReportMailContent) -> str:
+def _keywords(content: _Content) -> str:
     return " · ".join(
         f"{mail_layout.shortened(total.keyword, 30)} {total.query_count:,}"
         for total in content.keyword_totals[:KEYWORD_COUNT]
     )
 
 
-def _footer(content: ReportMailContent) -> str:
+def _footer(content: _Content) -> str:
     summary = content.summary
     sender = " ".join(filter(None, (content.org_name, REPORT_TITLE)))
-    cost = f"모델 {summary.model} · 모델 비용 {summary.cost_krw:,.0f}원"
-    return f"{sender} · {cost} · 자동으로 보낸 메일입니다"
+    model = summary.model and f"모델 {summary.model}"
+    cost = f"모델 비용 {summary.cost_krw:,.0f}원"
+    return " · ".join(filter(None, (sender, model, cost, "자동으로 보낸 메일입니다")))
 
 
-def _html(content: ReportMailContent) -> str:
+def _workbook(workbook: Path | None) -> list[tuple[str, str]]:
+    if workbook is None:
+        return [("첨부", "분류된 질문이 없어 보고서를 만들지 않았습니다")]
+    return [("첨부", workbook.name), ("저장 위치", str(workbook.parent))]
+
+
+def _html(content: _Content) -> str:
     summary = content.summary
     figures = _figures(summary)
     blocks = [mail_layout.figures(figures)]
     if content.attention:
-        blocks.append(mail_layout.points("확인이 필요합니다", content.attention, is_alarming=True))
-    blocks.append(
-        mail_layout.bars(
-            f"카테고리 상위 {CATEGORY_COUNT} (질문횟수)",
-            [
-                (total.category_name, total.query_count)
-                for total in content.category_totals[:CATEGORY_COUNT]
-            ],
-        )
-    )
+        blocks.append(mail_layout.points(_ATTENTION_HEADING, content.attention, is_alarming=True))
+    if content.category_totals:
+        shown = content.category_totals[:CATEGORY_COUNT]
+        bars = [(total.category_name, total.query_count) for total in shown]
+        blocks.append(mail_layout.bars(_CATEGORY_HEADING, bars))
     if content.keyword_totals:
-        blocks.append(mail_layout.sentence("많이 나온 키워드", _keywords(content)))
-    blocks.append(
-        mail_layout.facts(
-            "보고서",
-            [("첨부", content.workbook.name), ("저장 위치", str(content.workbook.parent))],
-        )
-    )
+        blocks.append(mail_layout.sentence(_KEYWORD_HEADING, _keywords(content)))
+    blocks.append(mail_layout.facts("보고서", _workbook(content.workbook)))
     if content.run_url:
         blocks.append(mail_layout.button("실행 기록 보기", content.run_url))
     return mail_layout.page(
@@ -150,21 +164,22 @@ def _html(content: ReportMailContent) -> str:
     )
 
 
-def _text(content: ReportMailContent) -> str:
+def _text(content: _Content) -> str:
     summary = content.summary
     lines = [MADE_UP_BANNER, ""] if summary.is_made_up else []
     lines += [f"{REPORT_TITLE} · {_period(summary)}", ""]
     lines += [f"{figure.label} {figure.value} ({figure.note})" for figure in _figures(summary)]
     if content.attention:
-        lines += ["", "확인이 필요합니다", *(f"- {text}" for text in content.attention)]
-    lines += ["", f"카테고리 상위 {CATEGORY_COUNT} (질문횟수)"]
+        lines += ["", _ATTENTION_HEADING, *(f"- {text}" for text in content.attention)]
+    if content.category_totals:
+        lines += ["", _CATEGORY_HEADING]
     lines += [
         f"{rank}. {mail_layout.shortened(total.category_name)} {total.query_count:,}"
         for rank, total in enumerate(content.category_totals[:CATEGORY_COUNT], 1)
     ]
     if content.keyword_totals:
-        lines += ["", "많이 나온 키워드", _keywords(content)]
-    lines += ["", f"첨부: {content.workbook.name}", f"저장 위치: {content.workbook.parent}"]
+        lines += ["", _KEYWORD_HEADING, _keywords(content)]
+    lines += ["", *(f"{name}: {value}" for name, value in _workbook(content.workbook))]
     if content.run_url:
         lines.append(f"실행 기록: {content.run_url}")
     return "\n".join([*lines, "", _footer(content), ""])
