@@ -24,52 +24,39 @@ _WEEKDAYS = "월화수목금토일"
 
 
 @dataclass(frozen=True, slots=True)
-class _Content:
+class ReportMailContent:
+    """What a report's mail is made of.
+
+    Attributes:
+        category_totals: Most asked first; the first five are shown.
+        keyword_totals: Most asked first; the first ten are shown.
+        attention: What a person should look at, one Korean sentence each.
+        workbook: The file to attach; None for a period that has none.
+        run_url: Where the run can be seen; no link when empty.
+        org_name: The organisation; may be empty.
+    """
+
     summary: ReportSummary
     category_totals: Sequence[CategoryTotal]
     keyword_totals: Sequence[KeywordTotal]
     attention: Sequence[str]
     workbook: Path | None
-    run_url: str
-    org_name: str
+    run_url: str = ""
+    org_name: str = ""
 
 
-def compose_report_mail(
-    summary: ReportSummary,
-    category_totals: Sequence[CategoryTotal],
-    keyword_totals: Sequence[KeywordTotal],
-    *,
-    attention: Sequence[str],
-    workbook: Path | None,
-    recipients: Sequence[str],
-    run_url: str = "",
-    org_name: str = "",
-) -> MailMessage:
-    """Write the mail of a report, in Korean, with the workbook attached.
-
-    Args:
-        summary: The period's figures.
-        category_totals: Most asked first; the first five are shown.
-        keyword_totals: Most asked first; the first ten are shown.
-        attention: What a person should look at, one Korean sentence each.
-        workbook: The file to attach; None for a period that has none.
-        recipients: Who gets it.
-        run_url: Where the run can be seen; no link when empty.
-        org_name: The organisation; may be empty.
-    """
-    content = _Content(
-        summary, category_totals, keyword_totals, attention, workbook, run_url, org_name
-    )
+def compose_report_mail(content: ReportMailContent, recipients: Sequence[str]) -> MailMessage:
+    """Write the mail of a report, in Korean, with the workbook attached."""
     return MailMessage(
         subject=_subject(content),
         text=_text(content),
         html=_html(content),
         recipients=tuple(recipients),
-        attachments=(workbook,) if workbook else (),
+        attachments=(content.workbook,) if content.workbook else (),
     )
 
 
-def _subject(content: _Content) -> str:
+def _subject(content: ReportMailContent) -> str:
     summary = content.summary
     parts = [f"{_period(summary)} 채팅 {summary.chat_count:,}건"]
     if content.category_totals:
@@ -118,14 +105,14 @@ def _against_previous(summary: ReportSummary) -> str:
     return f"{name} 대비 {sign} {abs(change):,}건{share}"
 
 
-def _keywords(content: _Content) -> str:
+def _keywords(content: ReportMailContent) -> str:
     return " · ".join(
         f"{mail_layout.shortened(total.keyword, 30)} {total.query_count:,}"
         for total in content.keyword_totals[:KEYWORD_COUNT]
     )
 
 
-def _footer(content: _Content) -> str:
+def _footer(content: ReportMailContent) -> str:
     summary = content.summary
     sender = " ".join(filter(None, (content.org_name, REPORT_TITLE)))
     model = summary.model and f"모델 {summary.model}"
@@ -139,7 +126,7 @@ def _workbook(workbook: Path | None) -> list[tuple[str, str]]:
     return [("첨부", workbook.name), ("저장 위치", str(workbook.parent))]
 
 
-def _html(content: _Content) -> str:
+def _html(content: ReportMailContent) -> str:
     summary = content.summary
     figures = _figures(summary)
     blocks = [mail_layout.figures(figures)]
@@ -164,7 +151,7 @@ def _html(content: _Content) -> str:
     )
 
 
-def _text(content: _Content) -> str:
+def _text(content: ReportMailContent) -> str:
     summary = content.summary
     lines = [MADE_UP_BANNER, ""] if summary.is_made_up else []
     lines += [f"{REPORT_TITLE} · {_period(summary)}", ""]
