@@ -111,7 +111,7 @@ def _free_placeholder(label: str, taken: Mapping[str, str], text: str) -> str:
 
 
 def _is_card(piece: str) -> bool:
-    """A grouped number is taken for a card's as it is; a bare run of digits only with a right check digit.
+    """A grouped number is taken for a card's as it is, a bare run of digits by its check digit.
 
     The check digit is Luhn's (ISO/IEC 7812-1).
     """

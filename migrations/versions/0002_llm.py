@@ -40,7 +40,7 @@ def upgrade() -> None:
         COMMENT ON TABLE llm.calls IS
             'One row per text that a model was asked about: the answer, or why there is none';
         COMMENT ON COLUMN llm.calls.key IS
-            'SHA-256 of task, prompt version, instructions, schema, model, parameters and masked text';
+            'SHA-256 of task, prompt version, instructions, schema, model, parameters, masked text';
         COMMENT ON COLUMN llm.calls.call_id IS
             'The provider''s id of the completion that answered; items of one call share it';
         COMMENT ON COLUMN llm.calls.input_tokens IS
@@ -56,6 +56,13 @@ def upgrade() -> None:
         );
         COMMENT ON TABLE llm.partitions IS
             'Who used the ledger; what a live partition used is never pruned';
+
+        CREATE VIEW llm.live_owners AS
+            SELECT (classid::bigint << 32) | objid::bigint AS owner FROM pg_locks
+            WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+        COMMENT ON VIEW llm.live_owners IS
+            'Numbers whose session-level advisory lock is held: asks whose process is alive';
 
         CREATE UNLOGGED TABLE llm.claims (
             key   bytea PRIMARY KEY,

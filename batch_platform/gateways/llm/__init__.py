@@ -6,25 +6,25 @@
 from batch_platform.gateways.llm.bulk import Ask, BulkLlm, open_bulk_llm
 from batch_platform.gateways.llm.models import (
     Answered,
+    AskSummary,
     Estimate,
     Item,
     Outcome,
     Progress,
     Quarantined,
-    AskSummary,
     Task,
 )
 
 __all__ = [
     "Answered",
     "Ask",
+    "AskSummary",
     "BulkLlm",
     "Estimate",
     "Item",
     "Outcome",
     "Progress",
     "Quarantined",
-    "AskSummary",
     "Task",
     "open_bulk_llm",
 ]

@@ -1,4 +1,4 @@
-"""Won that a domain may spend in a day: set aside before a call, charged after it, over all processes."""
+"""Won that a domain may spend in a day, over all processes: set aside, then charged."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from batch_platform.core.errors import BudgetExceededError
-from batch_platform.gateways.llm.database import LIVE_OWNERS, Session
+from batch_platform.gateways.llm.database import Session, value_of
 
 _CALLS_AHEAD = 8
 
@@ -35,20 +35,24 @@ class SharedBudget:
                 connection.execute(
                     "INSERT INTO llm.spending VALUES (%s, %s, 0) ON CONFLICT DO NOTHING", key
                 )
-                spent = connection.execute(
-                    "SELECT spent_krw FROM llm.spending WHERE domain = %s AND spent_on = %s FOR UPDATE",
+                spent: float = value_of(
+                    connection,
+                    """
+                    SELECT spent_krw FROM llm.spending
+                    WHERE domain = %s AND spent_on = %s FOR UPDATE
+                    """,
                     key,
-                ).fetchone()
-                others = connection.execute(
-                    f"""
+                )
+                others: float = value_of(
+                    connection,
+                    """
                     SELECT coalesce(sum(reserved_krw), 0) FROM llm.reservations
-                    WHERE domain = %s AND spent_on = %s AND owner <> %s AND owner IN ({LIVE_OWNERS})
+                    WHERE domain = %s AND spent_on = %s AND owner <> %s
+                      AND owner IN (SELECT owner FROM llm.live_owners)
                     """,
                     (*key, self._owner),
-                ).fetchone()
-                assert spent is not None
-                assert others is not None
-                held = min(wanted_krw, self._limit_krw - float(spent[0]) - float(others[0]))
+                )
+                held = min(wanted_krw, self._limit_krw - spent - others)
                 if held < least_krw:
                     return 0.0
                 connection.execute(
@@ -75,8 +79,8 @@ class SharedBudget:
 class Budget:
     """The budget of one ask. Lives in an event loop.
 
-    What is set aside for a call is the most it can cost, so that the budget is never passed; what it
-    cost is known after it, and the rest is free again.
+    What is set aside for a call is the most it can cost, so that the budget is never passed; what
+    it cost is known after it, and the rest is free again.
 
     Args:
         shared: The domain's budget; None for no bound.
@@ -116,7 +120,7 @@ class Budget:
             async with self._one_at_a_time:
                 if self._take(most_krw):
                     return
-                if await self._ask_for_more(most_krw):
+                if await self._ask_for_more(self._shared, most_krw):
                     continue
             if not self._calls and not self._uncommitted:
                 raise BudgetExceededError(
@@ -134,10 +138,9 @@ class Budget:
         self._calls += 1
         return True
 
-    async def _ask_for_more(self, krw: float) -> bool:
-        assert self._shared is not None
+    async def _ask_for_more(self, shared: SharedBudget, krw: float) -> bool:
         used = self._in_flight + self._uncommitted
-        held = await self._run(self._shared.hold, self._day, used + krw, used + krw * _CALLS_AHEAD)
+        held = await self._run(shared.hold, self._day, used + krw, used + krw * _CALLS_AHEAD)
         if held:
             self._held = held
         return bool(held)

@@ -1,7 +1,7 @@
-"""`BulkLlm`: what a workflow holds. Synchronous outside; each ask has an event loop in a thread of its own.
+"""`BulkLlm`, what a workflow holds. Synchronous; each ask has an event loop in its own thread.
 
-The caller's thread reads the items and gets the outcomes, so its database connections and Dagster's context
-are used where they belong; the loop's thread only asks.
+The caller's thread reads the items and gets the outcomes, so its database connections and Dagster's
+context are used where they belong; the loop's thread only asks.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from batch_platform.gateways.llm.engine import Entry, Run, estimated_tokens
 from batch_platform.gateways.llm.ledger import Keys, Ledger, Provenance, prepared
 from batch_platform.gateways.llm.models import (
     A,
+    AskSummary,
     Estimate,
     Item,
     Outcome,
     Progress,
-    AskSummary,
     Task,
 )
 from batch_platform.gateways.llm.pacing import Limits, Pacer, SharedSchedule
@@ -71,11 +71,13 @@ def open_bulk_llm(
     """The bulk client of the provider that the settings choose. Opens no connection.
 
     Args:
+        model: Which provider, and how much of it.
         database_url: libpq URL of the platform's database.
         is_made_up: Whether the provider is the sandbox.
         zone: Zone of the budget's day.
         now: Wall clock, aware of its zone.
         clock: Monotonic seconds.
+        sleep: Waits some seconds.
         breaker_patience_seconds: How long nothing but failures is borne before a run ends.
 
     Raises:
@@ -142,6 +144,7 @@ class BulkLlm:
         """Ask about every item; what the ledger holds is not asked again.
 
         Args:
+            task: What is asked.
             items: Read lazily, in the caller's thread, a bounded number ahead.
             workers: Calls in flight at most.
             partition: Who uses the answers; what a live partition used is never pruned.
@@ -208,7 +211,11 @@ class BulkLlm:
             ledger_module.retire_partition(connection, task_name, partition)
 
     def prune(self, older_than: timedelta, *, dry_run: bool = False) -> int:
-        """Delete answers not used for a time, never one that a live partition used; tells how many."""
+        """Delete answers that nothing used for a time, never what a live partition used.
+
+        Returns:
+            Answers that were deleted, or that would be.
+        """
         with psycopg.connect(self.database_url, application_name="llm retention") as connection:
             return ledger_module.prune(connection, older_than, dry_run=dry_run)
 
@@ -316,14 +323,17 @@ class Ask(Generic[A]):
         """Bring items while there is room, yield outcomes as they come."""
         source = iter(self._items)
         capacity = _READ_AHEAD_ITEMS + 2 * self._workers * self._task.items_per_call
+        at_once = min(_READ_AT_ONCE, self._workers * self._task.items_per_call)
         under_way = 0
         is_input_over = False
         shown_at = self._started_at
         while True:
             room = capacity - under_way
             if not is_input_over and room >= _READ_AT_ONCE:
-                entries = [self._entry(item) for item in islice(source, _READ_AT_ONCE)]
-                is_input_over = len(entries) < _READ_AT_ONCE
+                entries = [self._entry(item) for item in islice(source, at_once)]
+                is_input_over = len(entries) < at_once
+                # The first look-up is short, so that the first call leaves soon.
+                at_once = _READ_AT_ONCE
                 under_way += len(entries)
                 may_more_come = capacity - under_way >= _READ_AT_ONCE
                 self._bring(entries, may_more_come=may_more_come, is_last=is_input_over)

@@ -1,7 +1,7 @@
 """One HTTP request to a chat completion, and what came back. Retries nothing, paces nothing.
 
-It rides on `openai` over aiohttp, but hands it bytes and takes bytes: building the package's own models
-for each of a night's thousands of answers would cost more than everything else together.
+It rides on `openai` over aiohttp, but hands it bytes and takes bytes: building the package's own
+models of a night's thousands of answers would cost more than everything else together.
 """
 
 import asyncio
@@ -164,7 +164,7 @@ def _reply(body: Mapping[str, Any]) -> Reply:
         problem = "the model refused to answer"
     elif not content:
         problem = "the answer is empty"
-    usage = body.get("usage") or {}
+    usage = cast(Mapping[str, Any], body.get("usage") or {})
     return Reply(
         str(body.get("id") or ""),
         _text(content),

@@ -1,7 +1,8 @@
-"""The engine's connections: opened late, opened again when they broke, each with an owner's lock.
+"""The engine's connections: opened late, opened again when they broke, with an owner's lock.
 
-An owner is a random number whose session-level advisory lock says that its process is alive; claims and
-reservations of an owner whose lock is gone do not count. No SQL about what is stored belongs here.
+An owner is a random number whose session-level advisory lock says that its process is alive;
+claims and reservations of an owner whose lock is gone do not count (`llm.live_owners`). No SQL
+about what is stored belongs here.
 """
 
 import logging
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 
@@ -20,12 +21,6 @@ T = TypeVar("T")
 
 _PATIENCE_SECONDS = 30.0
 _LOCK_TIMEOUT = "60s"
-LIVE_OWNERS = """
-    SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
-    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-"""Subquery: owners that are alive (and every other advisory lock, which are no owners)."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +59,7 @@ class Session:
                     if isinstance(error, psycopg.errors.DiskFull) or time.monotonic() > deadline:
                         raise RetryableError(
                             f"The platform's database failed ({type(error).__name__})",
-                            "See whether it runs and has room, then run again: what was answered is kept",
+                            "Check it, then run again: what was answered is kept",
                         ) from error
                     _log.warning("The platform's database failed (%s), again", type(error).__name__)
                     time.sleep(pause)
@@ -92,6 +87,12 @@ class Session:
         self.executor.shutdown(wait=True)
         with self._lock:
             self._drop()
+
+
+def value_of(connection: psycopg.Connection, query: LiteralString, arguments: Any = None) -> Any:
+    """The first column of a query's first row; None without a row."""
+    row = connection.execute(query, arguments).fetchone()
+    return None if row is None else row[0]
 
 
 def new_owner() -> int:

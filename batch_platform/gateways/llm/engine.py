@@ -1,8 +1,8 @@
 """One ask, inside its event loop: from items to committed outcomes.
 
-An item is looked up in the ledger and claimed, waits for a call, is asked (paced, within the budget,
-again when that can help), and is settled once its result is committed. What the caller sees of it is in
-`bulk`; what a failure means in `failures`; what an answer means in `structured`.
+An item is looked up in the ledger and claimed, waits for a call, is asked (paced, within the
+budget, again when that can help), and is settled once its result is committed. What the caller sees
+is in `bulk`; what a failure means in `failures`; what an answer means in `structured`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from batch_platform.core.errors import ConfigurationError, PlatformError, RetryableError
+from batch_platform.core.errors import ConfigurationError, RetryableError
 from batch_platform.core.personal_data import Masked, restore
 from batch_platform.gateways.llm.budget import Budget
 from batch_platform.gateways.llm.client import ModelClient, Reply
@@ -26,10 +26,10 @@ from batch_platform.gateways.llm.ledger import Ledger, Record
 from batch_platform.gateways.llm.models import (
     A,
     Answered,
+    AskSummary,
     Item,
     Outcome,
     Quarantined,
-    AskSummary,
     Task,
 )
 from batch_platform.gateways.llm.pacing import Pacer
@@ -175,8 +175,10 @@ class Run(Generic[A]):
         """Take items.
 
         Args:
+            entries: The items, in the caller's order.
             may_more_come: Whether the caller will bring more without one being settled first; while
                 it will, no call leaves with fewer items than it may hold.
+            is_last: Whether these are the last.
         """
         self._is_input_over = is_last
         self._may_more_come = may_more_come and not is_last
@@ -243,7 +245,7 @@ class Run(Generic[A]):
         self._pump()
 
     async def _take_over(self, entries: Sequence[Entry]) -> None:
-        """Settle what the ledger knows, queue what is ours to ask, watch what is somebody else's."""
+        """Settle what the ledger knows, queue what is ours, watch what is somebody else's."""
         found, ours = await self._in_session(self._ledger.take, [entry.key for entry in entries])
         settled: list[Outcome[A]] = []
         for entry in entries:
@@ -427,6 +429,7 @@ class Run(Generic[A]):
         while True:
             await self._budget.reserve(most_krw)
             paid_krw = 0.0
+            sent_at = began
             try:
                 await self._pacer.acquire(tokens)
                 sent_at = self._clock()
@@ -469,8 +472,7 @@ class Run(Generic[A]):
             self.summary.retries += 1
 
     async def _send(self, message: str) -> Reply:
-        call = asyncio.current_task()
-        assert call is not None
+        call = cast("asyncio.Task[None]", asyncio.current_task())
         self.summary.calls += 1
         self._on_wire.add(call)
         try:
@@ -546,7 +548,7 @@ class Run(Generic[A]):
         self._pump()
 
     def _refuse_batch(self, batch: list[Entry], reason: str) -> None:
-        """A call that the provider calls wrong: its items alone may be right, or it is one of them."""
+        """Take in that the provider calls a call wrong: one item of it may be, or every call."""
         if not self._has_succeeded:
             self._bad_requests += 1
             if self._bad_requests >= _CALLS_THAT_PROVE_A_BAD_REQUEST:
@@ -599,11 +601,3 @@ def _restored(value: Any, originals: Any) -> Any:
             key: _restored(each, originals) for key, each in cast(dict[Any, Any], value).items()
         }
     return value
-
-
-def as_error(problem: BaseException, done: int, total: int) -> BaseException:
-    """The error that a caller sees: as it is, with how far the run came."""
-    if isinstance(problem, PlatformError):
-        problem.problem = f"{problem.problem} (after {done} of {total} items)"
-        problem.args = (problem.problem, problem.remedy)
-    return problem

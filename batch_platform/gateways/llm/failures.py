@@ -66,6 +66,9 @@ def failure_of(
     """Tell what a response that is no answer means.
 
     Args:
+        status: HTTP status.
+        headers: With case-insensitive or lower-case names.
+        body: As it came.
         key_variable: The setting that holds the key.
         now: For a Retry-After that is a date.
     """
@@ -107,7 +110,10 @@ def failure_of(
 
 
 def delay_of(headers: Mapping[str, str], error: Mapping[str, Any], now: datetime) -> float | None:
-    """Seconds the provider asks to wait: `retry-after-ms`, `Retry-After`, `x-ratelimit-reset-*`, body."""
+    """Seconds the provider asks to wait.
+
+    In the order `retry-after-ms`, `Retry-After`, `x-ratelimit-reset-*`, body.
+    """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000

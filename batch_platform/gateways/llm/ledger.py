@@ -15,7 +15,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from batch_platform.core.personal_data import Masked, mask
-from batch_platform.gateways.llm.database import LIVE_OWNERS, Session
+from batch_platform.gateways.llm.database import Session
 
 _USED_AGAIN_AFTER = timedelta(hours=12)
 
@@ -26,10 +26,10 @@ class Provenance:
 
     Attributes:
         digest: Of the instructions and the answer's schema.
-        parameters: What shapes the answer (temperature). What only bounds it, like the most tokens, is
-            not part of the key: an answer that was cut is never stored.
-        is_made_up: Whether the sandbox answers. Part of the key, so that its answers and real ones can
-            never be taken for one another.
+        parameters: What shapes the answer (temperature). What only bounds it, like the most tokens,
+            is not part of the key: an answer that was cut is never stored.
+        is_made_up: Whether the sandbox answers. Part of the key, so that its answers and real ones
+            can never be taken for one another.
     """
 
     task: str
@@ -128,7 +128,10 @@ class Ledger:
                 )
                 # What a process that died had claimed or reserved counts for nothing: sweep it.
                 connection.execute(
-                    f"DELETE FROM llm.reservations WHERE owner NOT IN ({LIVE_OWNERS})"
+                    """
+                    DELETE FROM llm.reservations
+                    WHERE owner NOT IN (SELECT owner FROM llm.live_owners)
+                    """
                 )
 
         self._session.run(work)
@@ -159,7 +162,10 @@ class Ledger:
         """Like `find`, but leaves no trace."""
         rows = self._session.run(
             lambda connection: connection.execute(
-                "SELECT key, output::text FROM llm.calls WHERE key = ANY(%s) AND output IS NOT NULL",
+                """
+                SELECT key, output::text FROM llm.calls
+                WHERE key = ANY(%s) AND output IS NOT NULL
+                """,
                 (list(keys),),
                 binary=True,
             ).fetchall()
@@ -187,11 +193,12 @@ class Ledger:
         """Claim the keys nobody else is asking about now; returns those that are ours."""
         rows = self._session.run(
             lambda connection: connection.execute(
-                f"""
+                """
                 INSERT INTO llm.claims AS held (key, owner)
                 SELECT key, %(owner)s FROM unnest(%(keys)s::bytea[]) AS wanted (key) ORDER BY key
                 ON CONFLICT (key) DO UPDATE SET owner = excluded.owner
-                WHERE held.owner = excluded.owner OR held.owner NOT IN ({LIVE_OWNERS})
+                WHERE held.owner = excluded.owner
+                   OR held.owner NOT IN (SELECT owner FROM llm.live_owners)
                 RETURNING key
                 """,
                 {"owner": self._owner, "keys": list(keys)},
@@ -258,7 +265,8 @@ class Ledger:
                         """
                         INSERT INTO llm.quarantine (task, partition, item_id, reason)
                         VALUES (%s, %s, %s, %s)
-                        ON CONFLICT (task, partition, item_id) DO UPDATE SET reason = excluded.reason
+                        ON CONFLICT (task, partition, item_id)
+                        DO UPDATE SET reason = excluded.reason
                         """,
                         [(of.task, of.partition, item, reason) for item, reason in quarantined],
                     )
@@ -341,18 +349,17 @@ def prune(connection: psycopg.Connection, older_than: timedelta, *, dry_run: boo
     Returns:
         Answers that were deleted, or that would be.
     """
-    doomed = """
-        FROM llm.calls WHERE last_used_at < now() - %(age)s AND NOT EXISTS (
-            SELECT FROM llm.partitions
-            WHERE partitions.task = calls.task AND partitions.is_live
-              AND partitions.partition = ANY(calls.used_by)
-        )
-    """
-    arguments = {"age": older_than}
-    if dry_run:
-        row = connection.execute(f"SELECT count(*) {doomed}", arguments).fetchone()
-        return int(row[0]) if row else 0
-    with connection.transaction():
-        deleted = connection.execute(f"DELETE {doomed}", arguments).rowcount
-        connection.execute("DELETE FROM llm.progress WHERE updated_at < now() - %(age)s", arguments)
+    with connection.transaction(force_rollback=dry_run):
+        deleted = connection.execute(
+            """
+            DELETE FROM llm.calls
+            WHERE last_used_at < now() - %(age)s AND NOT EXISTS (
+                SELECT FROM llm.partitions
+                WHERE partitions.task = calls.task AND partitions.is_live
+                  AND partitions.partition = ANY(calls.used_by)
+            )
+            """,
+            {"age": older_than},
+        ).rowcount
+        connection.execute("DELETE FROM llm.progress WHERE updated_at < now() - %s", (older_than,))
     return deleted

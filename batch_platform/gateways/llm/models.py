@@ -32,9 +32,9 @@ class Task(Generic[A]):
         name: The domain, a dot and the question, `chats.classify`; part of the ledger's key. The
             daily budget is the domain's.
         instructions: System prompt.
-        prompt_version: Part of the ledger's key. The instructions and the answer's schema are part of
-            it as well, so a change of theirs asks again even when nobody raised the version.
-        answer: pydantic model of one item's answer. `id` and `head` are the engine's own field names.
+        prompt_version: Part of the ledger's key. The instructions and the answer's schema are part
+            of it as well, so a change of theirs asks again even when nobody raised the version.
+        answer: pydantic model of one item's answer. `id` and `head` are the engine's field names.
         typical_output_tokens: Output tokens of one item's answer, for estimates and pacing.
         items_per_call: Items that share one model call. Not part of the ledger's key.
         check: Raises `ValueError(message)` when an answer breaks a rule of the domain; it is given

@@ -1,8 +1,9 @@
 """How fast requests may leave: one schedule for all processes, kept in the database.
 
-The schedule hands out evenly spaced slots (a virtual-scheduling meter, as ITU-T I.371's GCRA without
-burst), so that the limit holds in any window, whatever kind of limiter the provider has. A process takes
-a block of slots at a time. `grant`, `refuse` and `Block` are pure; `Pacer` applies them.
+The schedule hands out evenly spaced slots (a virtual-scheduling meter, as ITU-T I.371's GCRA
+without burst), so that the limit holds in any window, whatever kind of limiter the provider has. A
+process takes a block of slots at a time. `grant`, `refuse` and `Block` are pure; `Pacer` applies
+them.
 """
 
 import asyncio
@@ -15,23 +16,25 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from batch_platform.gateways.llm.database import Session
+from batch_platform.gateways.llm.database import Session, value_of
 
-UTILISATION = 0.95
-"""Share of a known limit that is used: what is left swallows the jitter of the network, and what leaves
-late by up to `GRACE_SECONDS` cannot push a second of the provider's over its limit."""
+UTILISATION = 0.96
+"""Share of a known limit that is used. What is left swallows jitter: with requests that leave up to
+`GRACE_SECONDS` late, no second can hold more than the limit as long as grace < 1 / share - 1."""
 GRACE_SECONDS = 0.04
 HORIZON_SECONDS = 0.25
 """Seconds of the schedule that a process takes in one block; a pause reaches everyone this soon."""
 
-_FIRST_RATE = 60.0
-_DOUBLING_SECONDS = 0.15
+_FETCH_AHEAD_SECONDS = 0.05
+_FIRST_RATE = 80.0
+_DOUBLING_SECONDS = 0.1
 _UNBOUNDED_RATE = 2000.0
 _FREE_SECONDS = 1.0
 _REMEMBERED_SECONDS = 60
 _FORGOTTEN_AFTER_SECONDS = 1800.0
 _DEFAULT_PAUSE_SECONDS = 1.0
-_HIGHEST_GROWTH = 0.2
+_HIGHEST_GROWTH = 0.02
+_LEAST_HOLD_SECONDS = 3.0
 _LEAST_RATE = 1 / 60
 
 
@@ -85,14 +88,15 @@ class Block:
     Attributes:
         start: When the first slot may be used, on the process's own clock.
         step: Seconds between slots; 0 lets everything pass until `ends_at`.
+        ends_at: When the block is over.
         tokens_each: Tokens that a slot is accounted with.
     """
 
     start: float
     step: float
     count: int
+    ends_at: float
     tokens_each: float
-    ends_at: float = math.inf
     _next: int = field(default=0, init=False)
     lapsed: int = field(default=0, init=False)
 
@@ -130,15 +134,15 @@ def rate_at(schedule: Schedule, limits: Limits, now: float) -> float | None:
     """Requests a second that may leave now; None for no bound.
 
     An unknown limit is felt out: the rate doubles until the first refusal. After a refusal it grows
-    again, the slower the longer the provider's delay, since that is what the next refusal would cost.
+    again, the slower the longer the provider's delay: that is what the next refusal would cost.
     """
     if schedule.rate is None:
         if limits.requests is not None:
             return limits.requests
         felt = _FIRST_RATE * 2 ** min(40.0, (now - schedule.began_at) / _DOUBLING_SECONDS)
         return felt if felt < _UNBOUNDED_RATE else None
-    pause = max(schedule.pause_seconds, 0.05)
-    grown_for = max(0.0, now - schedule.cut_at - 6 * pause)
+    pause = max(schedule.pause_seconds, 0.1)
+    grown_for = max(0.0, now - schedule.cut_at - max(_LEAST_HOLD_SECONDS, 6 * pause))
     rate = schedule.rate * (1 + grown_for * min(_HIGHEST_GROWTH, 0.01 / pause))
     return rate if limits.requests is None else min(rate, limits.requests)
 
@@ -154,6 +158,9 @@ def grant(
     """Give out the next slots.
 
     Args:
+        schedule: The schedule before.
+        limits: What the provider allows.
+        now: Seconds of the database's clock.
         wanted: Slots that the process has use for.
         tokens_each: Tokens that a call of the process takes, estimated.
         token_debt: Tokens its calls took beyond the estimates since the last grant; negative when
@@ -173,7 +180,7 @@ def grant(
     token_step = tokens_each / limits.tokens if limits.tokens else 0.0
     step = max(request_step, token_step)
     if step <= 0:
-        block = Block(begin, 0.0, 0, tokens_each, ends_at=now + _FREE_SECONDS)
+        block = Block(begin, 0.0, 0, now + _FREE_SECONDS, tokens_each)
         return replace(schedule, granted_at=now), Granted(block)
     count = max(1, min(wanted, int(HORIZON_SECONDS / step)))
     second = int(now)
@@ -186,7 +193,7 @@ def grant(
         granted_at=now,
         recent=tuple(recent.items()),
     )
-    return schedule, Granted(Block(begin, step, count, tokens_each))
+    return schedule, Granted(Block(begin, step, count, begin + count * step, tokens_each))
 
 
 def refuse(
@@ -198,9 +205,12 @@ def refuse(
     the minute asks for a wait of up to a minute, one by the second for less.
 
     Args:
+        schedule: The schedule before.
+        limits: What the provider allows.
+        now: Seconds of the database's clock.
         delay: What the provider asked for; a second when it said nothing.
-        sent_at: When the refused request left. Refusals of requests that left before the last cut say
-            nothing new about the rate.
+        sent_at: When the refused request left. Refusals of requests that left before the last cut
+            say nothing new about the rate.
     """
     pause = _DEFAULT_PAUSE_SECONDS if delay is None else delay
     recent = dict(_recent(schedule, now))
@@ -210,8 +220,11 @@ def refuse(
     if sent_at <= schedule.cut_at:
         return schedule
     window = min(max(pause, 1.0), float(_REMEMBERED_SECONDS))
-    passed = sum(count for second, count in recent.items() if second >= int(now - window))
-    measured = max(passed, 0) / window * UTILISATION
+    # Of the second in which the window begins, the part inside it.
+    passed = sum(
+        count * min(1.0, max(0.0, second + 1 - (now - window))) for second, count in recent.items()
+    )
+    measured = max(passed, 0.0) / window * UTILISATION
     current = rate_at(schedule, limits, now)
     highest = measured if current is None else min(measured, current * 0.9)
     return replace(
@@ -259,21 +272,19 @@ class SharedSchedule:
     ) -> tuple[Any, float]:
         with connection.transaction():
             # The insert takes the row's lock as well, and comes before the clock is read.
-            row = connection.execute(
+            state: dict[str, Any] = value_of(
+                connection,
                 """
                 INSERT INTO llm.pace AS shared (limit_key, state) VALUES (%s, '{}')
                 ON CONFLICT (limit_key) DO UPDATE SET limit_key = excluded.limit_key
                 RETURNING state
                 """,
                 (self._limit_key,),
-            ).fetchone()
-            now_row = connection.execute(
-                "SELECT extract(epoch FROM clock_timestamp())::float8"
-            ).fetchone()
-            assert row is not None
-            assert now_row is not None
-            now: float = now_row[0]
-            schedule, result = change(_loaded(row[0]), now)
+            )
+            now: float = value_of(
+                connection, "SELECT extract(epoch FROM clock_timestamp())::float8"
+            )
+            schedule, result = change(_loaded(state), now)
             connection.execute(
                 "UPDATE llm.pace SET state = %s, updated_at = now() WHERE limit_key = %s",
                 (Jsonb(asdict(schedule)), self._limit_key),
@@ -282,8 +293,8 @@ class SharedSchedule:
 
 
 def _loaded(state: dict[str, Any]) -> Schedule:
-    recent = tuple((int(second), int(count)) for second, count in state.get("recent", ()))
-    return Schedule(**{**state, "recent": recent})
+    recent = tuple((int(second), int(count)) for second, count in state.pop("recent", ()))
+    return Schedule(**state, recent=recent)
 
 
 class Pacer:
@@ -291,8 +302,9 @@ class Pacer:
 
     Args:
         schedule: The shared schedule.
-        executor: Runs the schedule's synchronous methods.
+        run: Runs the schedule's synchronous methods.
         clock: Monotonic seconds.
+        sleep: Waits some seconds.
     """
 
     def __init__(
@@ -306,23 +318,30 @@ class Pacer:
         self._run = run
         self._clock = clock
         self._sleep = sleep
-        self._block: Block | None = None
+        self._blocks: deque[Block] = deque()
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         self._server: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._retry_at = 0.0
         self._blocked_until = 0.0
         self._token_debt = 0.0
         self._tokens_each = 0.0
-        self._taken_since_grant = 0
-        self._granted_at = 0.0
+        self._taken = 0
+        self._counted_from = clock()
 
     async def acquire(self, tokens: float) -> None:
         """Wait for a slot for a call of that many tokens, estimated."""
-        if not self._waiting and self._take_now(tokens):
-            return
+        if not self._waiting:
+            now = self._clock()
+            at = self._next_at(now)
+            if at is not None and at <= now:
+                self._take(tokens, now)
+                return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((turn, tokens))
         if self._server is None or self._server.done():
             self._server = asyncio.create_task(self._serve())
+            self._server.add_done_callback(self._pass_on)
         await turn
 
     def used(self, estimated: float, actual: float) -> None:
@@ -332,9 +351,8 @@ class Pacer:
     async def refused(self, delay: float | None, sent_at: float) -> None:
         """Pause everyone. Other processes learn of it with their next block."""
         now = self._clock()
-        self._drop_block()
-        pause = _DEFAULT_PAUSE_SECONDS if delay is None else delay
-        self._blocked_until = max(self._blocked_until, now + pause)
+        self._blocks.clear()
+        self.pause(_DEFAULT_PAUSE_SECONDS if delay is None else delay)
         await self._run(self._schedule.refuse, delay, now - sent_at)
 
     def pause(self, seconds: float) -> None:
@@ -343,71 +361,82 @@ class Pacer:
 
     def close(self) -> None:
         """Stop serving."""
-        if self._server is not None:
-            self._server.cancel()
+        for task in (self._server, self._renewal):
+            if task is not None:
+                task.cancel()
 
-    def _take_now(self, tokens: float) -> bool:
-        block = self._block
-        now = self._clock()
-        if block is None or now < self._blocked_until:
-            return False
-        at = block.next_at(now)
-        if at is None or at > now:
-            return False
-        self._take(block, tokens)
-        return True
+    def _next_at(self, now: float) -> float | None:
+        """When the next slot at hand may be used; None when there is none or a pause is on."""
+        if now < self._blocked_until:
+            return None
+        while self._blocks:
+            block = self._blocks[0]
+            at = block.next_at(now)
+            if at is not None:
+                return at
+            # Slots nobody used took no tokens.
+            self._token_debt -= block.lapsed * block.tokens_each
+            self._blocks.popleft()
+        return None
 
-    def _take(self, block: Block, tokens: float) -> None:
+    def _take(self, tokens: float, now: float) -> None:
+        block = self._blocks[0]
         block.take()
-        self._taken_since_grant += 1
+        self._taken += 1
         self._token_debt += tokens - block.tokens_each
-        self._tokens_each = (
-            tokens if not self._tokens_each else 0.9 * self._tokens_each + 0.1 * tokens
-        )
+        self._tokens_each += (tokens - self._tokens_each) * (0.1 if self._tokens_each else 1.0)
+        # The next block is fetched before this one ends, so that nobody waits for the database.
+        if self._blocks[-1].ends_at - now < _FETCH_AHEAD_SECONDS and now >= self._retry_at:
+            self._renew()
 
     async def _serve(self) -> None:
         while self._waiting:
             now = self._clock()
-            if now < self._blocked_until:
-                await self._sleep(self._blocked_until - now)
-                continue
-            at = self._block.next_at(now) if self._block is not None else None
-            if at is None:
-                await self._renew()
-            elif at > now:
-                await self._sleep(at - now)
-            else:
+            at = self._next_at(now)
+            if at is not None and at <= now:
                 turn, tokens = self._waiting.popleft()
                 if not turn.cancelled():
-                    assert self._block is not None
-                    self._take(self._block, tokens)
+                    self._take(tokens, now)
                     turn.set_result(None)
+            elif at is not None:
+                await self._sleep(at - now)
+            elif now < (until := max(self._blocked_until, self._retry_at)):
+                await self._sleep(until - now)
+            else:
+                await self._renew()
 
-    async def _renew(self) -> None:
-        before = self._clock()
-        self._drop_block()
-        # Ahead of need by what the last horizon took, so that a fast run does not ask for each call.
-        elapsed = max(before - self._granted_at, 0.02)
-        expected = int(self._taken_since_grant / elapsed * HORIZON_SECONDS * 1.2)
+    def _renew(self) -> "asyncio.Task[None]":
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._fetch())
+            self._renewal.add_done_callback(self._pass_on)
+        return self._renewal
+
+    async def _fetch(self) -> None:
+        now = self._clock()
+        elapsed = max(now - self._counted_from, 0.02)
+        # What the last block's time took, and somewhat more: a fast run asks once for many calls.
+        expected = int(self._taken / elapsed * HORIZON_SECONDS * 1.2)
         tokens = self._tokens_each or (self._waiting[0][1] if self._waiting else 0.0)
         debt, self._token_debt = self._token_debt, 0.0
-        self._taken_since_grant, self._granted_at = 0, before
+        self._taken, self._counted_from = 0, now
         granted, server_now = await self._run(
             self._schedule.grant, max(len(self._waiting), expected), tokens, debt
         )
-        after = self._clock()
-        # The database read its clock between the two; the later bound errs to the late side.
-        offset = after - server_now
-        if granted.block is None:
-            await self._sleep(max(0.001, granted.retry_at + offset - after))
+        # The database read its clock some time before this: the offset errs to the late side.
+        offset = self._clock() - server_now
+        block: Block | None = granted.block
+        if block is None:
+            self._retry_at = granted.retry_at + offset
             return
-        block: Block = granted.block
         block.start += offset
         block.ends_at += offset
-        self._block = block
+        self._blocks.append(block)
 
-    def _drop_block(self) -> None:
-        if self._block is not None:
-            # Slots nobody used took no tokens.
-            self._token_debt -= self._block.lapsed * self._block.tokens_each
-            self._block = None
+    def _pass_on(self, task: "asyncio.Task[None]") -> None:
+        """Give what the task died of to those who wait for it."""
+        if task.cancelled() or (problem := task.exception()) is None:
+            return
+        while self._waiting:
+            turn, _ = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(problem)

@@ -1,4 +1,4 @@
-"""What tokens cost: the `genai-prices` table, offline, and files of prices that replace its entries.
+"""What tokens cost: the `genai-prices` table, offline, and files that replace its entries.
 
 A model that no table knows costs 0 and says so; no price is ever guessed. A price file is JSON:
 `{"version": "…", "models": {"<model>": {"currency": "KRW" | "USD", "input_per_million": 1250,
@@ -41,7 +41,7 @@ class Price:
     """What one model's tokens cost.
 
     Attributes:
-        table: Name and version of the table the price is from; `unknown` when no table has the model.
+        table: Name and version of the table the price is from; `unknown` when none has the model.
     """
 
     table: str
@@ -62,6 +62,7 @@ def price_of(provider: str, model: str, krw_per_usd: float, override: Path | Non
     """Look a model's price up: in the override file, in the shipped file, in `genai-prices`.
 
     Args:
+        model: Its name, as in a request.
         provider: The provider's id at `genai-prices`, or one that it does not have.
         krw_per_usd: Won for one dollar.
         override: Price file that goes first.
@@ -100,7 +101,9 @@ def _genai_usd(
 
 @lru_cache(maxsize=1)
 def _shipped() -> _Table:
-    return _Table.model_validate_json((files(__package__) / "prices.json").read_text("utf-8"))
+    return _Table.model_validate_json(
+        (files("batch_platform.gateways.llm") / "prices.json").read_text("utf-8")
+    )
 
 
 def _read(path: Path) -> _Table:

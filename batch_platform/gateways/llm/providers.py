@@ -4,6 +4,7 @@ How a request is sent is `client`'s business, how fast is `pacing`'s.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,7 +53,7 @@ class Provider:
 
     @property
     def limit_key(self) -> str:
-        """Names the limits that all processes share: one a provider and host, whatever the model."""
+        """Names the limits that all processes share: one a provider and host, for all models."""
         return f"{self.name} {urlsplit(self.base_url).netloc}"
 
 
@@ -62,27 +63,17 @@ def choose_provider(settings: ModelSettings) -> Provider:
     Raises:
         ConfigurationError: None is configured, or the chosen one lacks its key, address or model.
     """
-    name = settings.provider or _configured(settings)
-    match name:
-        case "hyperclova":
-            return _hyperclova(settings)
-        case "openai":
-            return _openai(settings)
-        case "gemini":
-            return _gemini(settings)
-        case "compatible":
-            return _compatible(settings)
-
-
-def _configured(settings: ModelSettings) -> str:
-    if settings.hcx_api_key:
-        return "hyperclova"
-    if settings.openai_api_key:
-        return "openai"
-    if settings.gemini_api_key:
-        return "gemini"
-    if settings.compatible_base_url:
-        return "compatible"
+    if settings.provider is not None:
+        return _MAKERS[settings.provider](settings)
+    configured = {
+        "hyperclova": settings.hcx_api_key,
+        "openai": settings.openai_api_key,
+        "gemini": settings.gemini_api_key,
+        "compatible": settings.compatible_base_url,
+    }
+    for name, is_set in configured.items():
+        if is_set:
+            return _MAKERS[name](settings)
     raise ConfigurationError(
         "No model provider is configured",
         "Set HCX_CHAT_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY or LLM_BASE_URL with LLM_MODEL",
@@ -194,3 +185,11 @@ def _compatible(settings: ModelSettings) -> Provider:
         # A server without keys still gets a header, which it ignores.
         api_key=settings.compatible_api_key or SecretStr(_NO_KEY),
     )
+
+
+_MAKERS: dict[str, Callable[[ModelSettings], Provider]] = {
+    "hyperclova": _hyperclova,
+    "openai": _openai,
+    "gemini": _gemini,
+    "compatible": _compatible,
+}

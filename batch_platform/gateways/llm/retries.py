@@ -55,7 +55,7 @@ class CircuitBreaker:
         return self._failures
 
     def pause_seconds(self) -> float:
-        """How long nothing should be sent: 0 while closed, then longer with each failure, up to 5 s."""
+        """How long nothing should be sent: 0 while closed, then ever longer, up to 5 s."""
         beyond = self._failures - self._threshold
         return 0.0 if beyond < 0 else min(5.0, 0.25 * 2 ** min(beyond, 10))
 

@@ -318,6 +318,7 @@ def _strict(schema: Any, *, is_names: bool = False) -> Any:
     """Bring a schema into the strict mode's subset: closed objects, every property required.
 
     Args:
+        schema: A JSON schema, or a part of one.
         is_names: Whether the keys are names of properties or definitions rather than keywords.
     """
     if isinstance(schema, list):
