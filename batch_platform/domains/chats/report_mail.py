@@ -100,7 +100,9 @@ def _against_previous(summary: ReportSummary) -> str:
     if summary.previous_chat_count is None:
         return f"{name} 기록 없음"
     change = summary.chat_count - summary.previous_chat_count
-    sign = "▲" if change > 0 else "▼" if change < 0 else "="
+    if change == 0:
+        return f"{name}과 같음"
+    sign = "▲" if change > 0 else "▼"
     share = f" ({change / summary.previous_chat_count:+.1%})" if summary.previous_chat_count else ""
     return f"{name} 대비 {sign} {abs(change):,}건{share}"
 
