@@ -64,6 +64,7 @@ _DAY = timedelta(days=1)
 _LINE_POINTS = 15.0
 _MOST_LINES = 8
 _ROWS_AT_A_TIME = 512
+_HEADER_PART_LIMIT = 70  # Excel calls a file damaged whose header has more than 255 characters
 
 
 def clean_text(text: str) -> tuple[str, bool]:
@@ -322,7 +323,7 @@ class ReportWorkbook:
             (footer.left, self._organisation),
             (footer.right, f"{made_at} 작성"),
         ):
-            part.text = clean_text(text)[0].replace("&", "&&") or None
+            part.text = clean_text(text)[0][:_HEADER_PART_LIMIT].replace("&", "&&") or None
             part.size = 9
         footer.center.text = "&P / &N"
         footer.center.size = 9
