@@ -13,11 +13,8 @@ from batch_platform.core.days import days_between, past_day, utc_now
 from batch_platform.core.errors import PermanentError
 from batch_platform.core.settings import Settings, load_settings
 from batch_platform.domains.chats.missing import MissingDay, missing_days
-from batch_platform.domains.chats.workflow import (
-    DryRun,
-    estimate_day,
-    write_period_report,
-)
+from batch_platform.domains.chats.dry_run import DryRun, estimate_day
+from batch_platform.domains.chats.workflow import write_period_report
 from batch_platform.gateways.platform_services import open_platform_db
 from batch_platform.resources.roles import active_settings, bulk_llm, chat_source
 

@@ -7,6 +7,7 @@ from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.failure_mail import compose_failure_mail
+from batch_platform.orchestration.results import run_url
 
 
 @dg.run_failure_sensor(
@@ -31,7 +32,7 @@ def failure_mail_sensor(
     message = compose_failure_mail(
         job=run.job_name,
         partition=run.tags.get("dagster/partition", ""),
-        run_url=f"{settings.platform.webserver_url.rstrip('/')}/runs/{run.run_id}",
+        run_url=run_url(settings, run.run_id),
         steps=[failed_step(event) for event in context.get_step_failure_events()],
         reason=context.failure_event.message or "",
         recipients=recipients,

@@ -5,10 +5,12 @@ day in it.
 """
 
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from batch_platform.core.days import today, utc_now
 from batch_platform.core.settings import load_settings
 from batch_platform.gateways.platform_db import PlatformDb
 
@@ -26,9 +28,16 @@ def monthly_partitions(first_day: date) -> dg.MonthlyPartitionsDefinition:
     return dg.MonthlyPartitionsDefinition(start_date=start, timezone=ZONE_NAME)
 
 
-def partition_day(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date:
+def partition_day(context: dg.AssetExecutionContext) -> date:
     """The day (or a month's first day) that a step works on."""
     return date.fromisoformat(context.partition_key)
+
+
+def checked_day(context: dg.AssetCheckExecutionContext) -> date:
+    """The day that a check looks at: its run's partition, or yesterday when it runs by itself."""
+    if context.has_partition_key:
+        return date.fromisoformat(context.partition_key)
+    return today(utc_now, ZoneInfo(ZONE_NAME)) - timedelta(days=1)
 
 
 def hold_partition(

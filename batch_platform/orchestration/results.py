@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import dagster as dg
 
+from batch_platform.core.settings import Settings
+
 MetadataValue = str | int | float | dg.MetadataValue[object]
 _PREVIEW_CELL_LENGTH = 60
 
@@ -20,15 +22,13 @@ def table_metadata(table: str, columns: Mapping[str, tuple[str, str]]) -> dict[s
         columns: Name → (PostgreSQL type, what it says).
     """
     return {
-        **dg.TableMetadataSet(
-            table_name=table,
-            column_schema=dg.TableSchema(
-                columns=[
-                    dg.TableColumn(name, type=kind, description=meaning)
-                    for name, (kind, meaning) in columns.items()
-                ]
-            ),
-        )
+        "dagster/table_name": table,
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(name, type=kind, description=meaning)
+                for name, (kind, meaning) in columns.items()
+            ]
+        ),
     }
 
 
@@ -65,6 +65,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
     """A Markdown table; cells are cut at 60 characters and cannot break out of their cell."""
     lines = [_row(header), _row(["---"] * len(header)), *(_row(row) for row in rows)]
     return "\n".join(lines)
+
+
+def run_url(settings: Settings, run_id: str) -> str:
+    """Where a run can be seen in the webserver."""
+    return f"{settings.platform.webserver_url.rstrip('/')}/runs/{run_id}"
 
 
 def stopwatch() -> Callable[[], float]:

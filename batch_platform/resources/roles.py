@@ -32,7 +32,7 @@ def active_settings() -> Settings:
     return load_settings()
 
 
-class SettingsResource(dg.ConfigurableResourceFactory[Settings]):
+class SettingsResource(dg.ConfigurableResource[Settings]):
     """The settings of the active profile, as read when the run starts."""
 
     def create_resource(self, context: dg.InitResourceContext) -> Settings:
@@ -40,7 +40,7 @@ class SettingsResource(dg.ConfigurableResourceFactory[Settings]):
         return active_settings()
 
 
-class ClockResource(dg.ConfigurableResourceFactory[Clock]):
+class ClockResource(dg.ConfigurableResource[Clock]):
     """The current time; tests hand in another clock."""
 
     def create_resource(self, context: dg.InitResourceContext) -> Clock:
@@ -48,7 +48,7 @@ class ClockResource(dg.ConfigurableResourceFactory[Clock]):
         return utc_now
 
 
-class PlatformDbResource(dg.ConfigurableResourceFactory[PlatformDb]):
+class PlatformDbResource(dg.ConfigurableResource[PlatformDb]):
     """The platform's PostgreSQL, embedded or yours."""
 
     def create_resource(self, context: dg.InitResourceContext) -> PlatformDb:
@@ -56,7 +56,7 @@ class PlatformDbResource(dg.ConfigurableResourceFactory[PlatformDb]):
         return open_platform_db(load_settings())
 
 
-class ChatSourceResource(dg.ConfigurableResourceFactory[SourceDatabase]):
+class ChatSourceResource(dg.ConfigurableResource[SourceDatabase]):
     """The chat service's database (MariaDB, MySQL, PostgreSQL or SQLite)."""
 
     def create_resource(self, context: dg.InitResourceContext) -> SourceDatabase:
@@ -64,7 +64,7 @@ class ChatSourceResource(dg.ConfigurableResourceFactory[SourceDatabase]):
         return chat_source(active_settings())
 
 
-class LlmResource(dg.ConfigurableResourceFactory[BulkLlm]):
+class LlmResource(dg.ConfigurableResource[BulkLlm]):
     """The one way to a model: ledger, pacing, retries, budget."""
 
     def create_resource(self, context: dg.InitResourceContext) -> BulkLlm:
@@ -73,7 +73,7 @@ class LlmResource(dg.ConfigurableResourceFactory[BulkLlm]):
         return bulk_llm(settings, open_platform_db(settings))
 
 
-class MailerResource(dg.ConfigurableResourceFactory[Mailer]):
+class MailerResource(dg.ConfigurableResource[Mailer]):
     """The mail server; may be not configured, and says so."""
 
     def create_resource(self, context: dg.InitResourceContext) -> Mailer:
@@ -81,7 +81,7 @@ class MailerResource(dg.ConfigurableResourceFactory[Mailer]):
         return Mailer(active_settings().mail)
 
 
-class ProgressResource(dg.ConfigurableResourceFactory[ProgressListener]):
+class ProgressResource(dg.ConfigurableResource[ProgressListener]):
     """Who hears about progress beside the event log."""
 
     def create_resource(self, context: dg.InitResourceContext) -> ProgressListener:
@@ -100,7 +100,15 @@ def chat_source(settings: Settings) -> SourceDatabase:
             "ENGINE_FOR_SQLALCHEMY is not set, so there are no chats to read",
             "Set it to the chat database's SQLAlchemy URL, or try `make demo`",
         )
-    return SourceDatabase(settings.chats.engine.get_secret_value(), settings.platform.zone)
+    return SourceDatabase(
+        settings.chats.engine.get_secret_value(),
+        settings.platform.zone,
+        name_variables={
+            str(value): variable
+            for section, variable, _, value, _ in settings.variables()
+            if section == "chats" and variable.startswith(("DB_TABLE_", "DB_COLUMN_"))
+        },
+    )
 
 
 def bulk_llm(settings: Settings, db: PlatformDb) -> BulkLlm:

@@ -6,7 +6,8 @@ import dagster as dg
 
 from batch_platform.core.days import Clock
 from batch_platform.core.settings import Settings
-from batch_platform.domains.chats.delivery import archive_month, mail_day_report
+from batch_platform.domains.chats.archive import archive_month
+from batch_platform.domains.chats.delivery import mail_day_report
 from batch_platform.domains.chats.extraction import extract_day
 from batch_platform.domains.chats.partitions import chat_days, chat_months
 from batch_platform.domains.chats.store import ChatStore
@@ -23,6 +24,7 @@ from batch_platform.gateways.source_db import SourceDatabase
 from batch_platform.orchestration.partitions import hold_partition, partition_day
 from batch_platform.orchestration.progress import ProgressListener
 from batch_platform.orchestration.results import (
+    run_url,
     markdown_table,
     materialized,
     stopwatch,
@@ -238,6 +240,7 @@ def report_mail(
                 mailer=mailer,
                 settings=settings,
                 clock=clock,
+                run_url=run_url(settings, context.run_id),
                 again=config.again,
             )
         note, recipients, sent = delivery.note, delivery.recipients, delivery.is_sent_now

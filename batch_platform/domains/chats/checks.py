@@ -5,20 +5,19 @@ import dagster as dg
 from batch_platform.core.days import previous_weekday
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.assets import classifications, raw_chats
-from batch_platform.domains.chats.partitions import chat_days
 from batch_platform.domains.chats.store import ChatStore
 from batch_platform.domains.chats.workflow import read_categories
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
-from batch_platform.orchestration.partitions import partition_day
+from batch_platform.orchestration.partitions import checked_day
 
 
-@dg.asset_check(asset=raw_chats, partitions_def=chat_days)
+@dg.asset_check(asset=raw_chats)
 def raw_chats_are_not_empty_on_a_working_day(
     context: dg.AssetCheckExecutionContext, platform_db: dg.ResourceParam[PlatformDb]
 ) -> dg.AssetCheckResult:
     """A day is not empty when the weekday before was not: a silent source is a broken one."""
-    day = partition_day(context)
+    day = checked_day(context)
     before = previous_weekday(day)
     counts = {c.chat_date: c for c in ChatStore(platform_db).day_counts(before, day)}
     rows, rows_before = counts[day].landed_rows or 0, counts[before].landed_rows or 0
@@ -29,7 +28,7 @@ def raw_chats_are_not_empty_on_a_working_day(
     )
 
 
-@dg.asset_check(asset=raw_chats, partitions_def=chat_days, blocking=True)
+@dg.asset_check(asset=raw_chats, blocking=True)
 def raw_chats_add_up_to_the_source(
     context: dg.AssetCheckExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -37,7 +36,7 @@ def raw_chats_add_up_to_the_source(
     chat_source: dg.ResourceParam[SourceDatabase],
 ) -> dg.AssetCheckResult:
     """As many chats stand here as the source holds for the day, counted by the source itself."""
-    day = partition_day(context)
+    day = checked_day(context)
     stored = ChatStore(platform_db).stored_rows(day)
     chats = settings.chats
     in_source = chat_source.count_day(chats.table_chattings, chats.column_created_at, day)
@@ -46,12 +45,12 @@ def raw_chats_add_up_to_the_source(
     )
 
 
-@dg.asset_check(asset=classifications, partitions_def=chat_days, blocking=True)
+@dg.asset_check(asset=classifications, blocking=True)
 def every_question_is_classified_or_in_quarantine(
     context: dg.AssetCheckExecutionContext, platform_db: dg.ResourceParam[PlatformDb]
 ) -> dg.AssetCheckResult:
     """Each distinct question of the day has a classification or stands in quarantine."""
-    day = partition_day(context)
+    day = checked_day(context)
     (counts,) = ChatStore(platform_db).day_counts(day, day)
     return dg.AssetCheckResult(
         passed=counts.missing_count == 0,
@@ -64,12 +63,12 @@ def every_question_is_classified_or_in_quarantine(
     )
 
 
-@dg.asset_check(asset=classifications, partitions_def=chat_days, blocking=True)
+@dg.asset_check(asset=classifications, blocking=True)
 def question_counts_add_up_to_the_chats(
     context: dg.AssetCheckExecutionContext, platform_db: dg.ResourceParam[PlatformDb]
 ) -> dg.AssetCheckResult:
     """The times that questions were asked add up to the day's chats that are not blank."""
-    day = partition_day(context)
+    day = checked_day(context)
     (counts,) = ChatStore(platform_db).day_counts(day, day)
     return dg.AssetCheckResult(
         passed=counts.counted_queries == counts.asked_rows,
@@ -77,7 +76,7 @@ def question_counts_add_up_to_the_chats(
     )
 
 
-@dg.asset_check(asset=classifications, partitions_def=chat_days)
+@dg.asset_check(asset=classifications)
 def categories_are_known_to_the_source(
     context: dg.AssetCheckExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -86,7 +85,7 @@ def categories_are_known_to_the_source(
 ) -> dg.AssetCheckResult:
     """Every category of the day is in the source's category table."""
     known = [category.category_id for category in read_categories(chat_source, settings.chats).offered]
-    unknown = ChatStore(platform_db).unknown_categories(partition_day(context), known)
+    unknown = ChatStore(platform_db).unknown_categories(checked_day(context), known)
     return dg.AssetCheckResult(
         passed=not unknown,
         metadata={"known_categories": len(known), "unknown": ", ".join(unknown) or "none"},

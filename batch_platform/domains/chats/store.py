@@ -158,3 +158,10 @@ class ChatStore:
             "SELECT count(*) FROM chats.raw_chats WHERE chat_date = %s", [day]
         )
         return rows
+
+    def warnings(self, day: date) -> list[str]:
+        """What the extraction of the day had to say about the source."""
+        rows = self._db.fetch_all(
+            "SELECT unnest(warnings) FROM chats.extractions WHERE chat_date = %s", [day]
+        )
+        return [row[0] for row in rows]

@@ -1,0 +1,46 @@
+"""What classifying a day would take: counted from the source itself, nothing asked, nothing written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from batch_platform.core.hashing import text_id
+from batch_platform.core.settings import Settings
+from batch_platform.domains.chats.extraction import chat_texts
+from batch_platform.domains.chats.logic import text_for_model
+from batch_platform.domains.chats.prompts import classification_task
+from batch_platform.domains.chats.workflow import read_categories
+from batch_platform.gateways.llm import BulkLlm, Estimate, Item
+from batch_platform.gateways.source_db import SourceDatabase
+
+
+@dataclass
+class DryRun:
+    """A day's chats in the source and what asking about them would cost."""
+
+    chat_date: date
+    chats: int
+    estimate: Estimate
+
+
+def estimate_day(
+    day: date, *, source: SourceDatabase, llm: BulkLlm, settings: Settings
+) -> DryRun:
+    """Count a day's chats, distinct questions, calls, tokens and won."""
+    choice = read_categories(source, settings.chats)
+    task = classification_task(choice.offered, choice.default, settings.chats.questions_per_call)
+    chats = 0
+
+    def items() -> Iterator[Item]:
+        nonlocal chats
+        # Ids, not texts: a day of a million chats must fit.
+        seen: set[str] = set()
+        for text in chat_texts(day, source=source, settings=settings):
+            chats += 1
+            question_id = text_id(text)
+            if text.strip() and question_id not in seen:
+                seen.add(question_id)
+                yield Item(question_id, text_for_model(text))
+
+    estimate = llm.estimate(task, items())
+    return DryRun(day, chats, estimate)
