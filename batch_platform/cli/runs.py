@@ -81,10 +81,7 @@ def run_job(
     logging.getLogger("dagster").setLevel(logging.DEBUG if is_debug else logging.CRITICAL)
     seconds = stopwatch()
     with progress_bars() as bars, dg.DagsterInstance.get() as instance:
-        definitions = build_definitions(
-            settings,
-            resource_overrides={"settings": settings, "progress": ProgressListener(bars)},
-        )
+        definitions = build_definitions(settings, {"progress": ProgressListener(bars)})
         result = definitions.resolve_job_def(job_name).execute_in_process(
             run_config={
                 **(run_config or {}),

@@ -51,34 +51,42 @@ class ClockResource(dg.ConfigurableResource[Clock]):
 class PlatformDbResource(dg.ConfigurableResource[PlatformDb]):
     """The platform's PostgreSQL, embedded or yours."""
 
+    settings: dg.ResourceDependency[Settings]
+
     def create_resource(self, context: dg.InitResourceContext) -> PlatformDb:
         """Start or reach it."""
-        return open_platform_db(load_settings())
+        return open_platform_db(self.settings)
 
 
 class ChatSourceResource(dg.ConfigurableResource[SourceDatabase]):
     """The chat service's database (MariaDB, MySQL, PostgreSQL or SQLite)."""
 
+    settings: dg.ResourceDependency[Settings]
+
     def create_resource(self, context: dg.InitResourceContext) -> SourceDatabase:
         """Prepare it; the first statement connects."""
-        return chat_source(active_settings())
+        return chat_source(self.settings)
 
 
 class LlmResource(dg.ConfigurableResource[BulkLlm]):
     """The one way to a model: ledger, pacing, retries, budget."""
 
+    settings: dg.ResourceDependency[Settings]
+    platform_db: dg.ResourceDependency[PlatformDb]
+
     def create_resource(self, context: dg.InitResourceContext) -> BulkLlm:
         """Prepare it; nothing is asked yet."""
-        settings = active_settings()
-        return bulk_llm(settings, open_platform_db(settings))
+        return bulk_llm(self.settings, self.platform_db)
 
 
 class MailerResource(dg.ConfigurableResource[Mailer]):
     """The mail server; may be not configured, and says so."""
 
+    settings: dg.ResourceDependency[Settings]
+
     def create_resource(self, context: dg.InitResourceContext) -> Mailer:
         """Prepare it; the first mail connects."""
-        return Mailer(active_settings().mail)
+        return Mailer(self.settings.mail)
 
 
 class ProgressResource(dg.ConfigurableResource[ProgressListener]):
@@ -116,14 +124,25 @@ def bulk_llm(settings: Settings, db: PlatformDb) -> BulkLlm:
     return open_bulk_llm(settings.model, db.url, is_made_up=settings.is_made_up)
 
 
-def all_resources() -> Mapping[str, object]:
-    """Every resource under its role."""
+def all_resources(
+    settings: Settings | None = None, overrides: Mapping[str, object] | None = None
+) -> Mapping[str, object]:
+    """Every resource under its role.
+
+    Args:
+        settings: What all of them are made from; read when a run starts by default.
+        overrides: Role → object to use instead; resources that need that role get it too.
+    """
+    swapped = dict(overrides or {})
+    settings_role = swapped.get("settings", settings or SettingsResource())
+    db_role = swapped.get("platform_db", PlatformDbResource(settings=settings_role))
     return {
-        "settings": SettingsResource(),
+        "settings": settings_role,
         "clock": ClockResource(),
-        "platform_db": PlatformDbResource(),
-        "chat_source": ChatSourceResource(),
-        "llm": LlmResource(),
-        "mailer": MailerResource(),
+        "platform_db": db_role,
+        "chat_source": ChatSourceResource(settings=settings_role),
+        "llm": LlmResource(settings=settings_role, platform_db=db_role),
+        "mailer": MailerResource(settings=settings_role),
         "progress": ProgressResource(),
+        **swapped,
     }

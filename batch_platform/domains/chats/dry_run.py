@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from batch_platform.core.hashing import text_id
-from batch_platform.core.settings import Settings
-from batch_platform.domains.chats.extraction import chat_texts
+from batch_platform.core.settings import ChatsSettings, Settings
 from batch_platform.domains.chats.logic import text_for_model
 from batch_platform.domains.chats.prompts import classification_task
 from batch_platform.domains.chats.workflow import read_categories
@@ -35,7 +34,7 @@ def estimate_day(
         nonlocal chats
         # Ids, not texts: a day of a million chats must fit.
         seen: set[str] = set()
-        for text in chat_texts(day, source=source, settings=settings):
+        for text in _texts(day, source, settings.chats):
             chats += 1
             question_id = text_id(text)
             if text.strip() and question_id not in seen:
@@ -44,3 +43,10 @@ def estimate_day(
 
     estimate = llm.estimate(task, items())
     return DryRun(day, chats, estimate)
+
+
+def _texts(day: date, source: SourceDatabase, chats: ChatsSettings) -> Iterator[str]:
+    columns = {"text": chats.column_input_text}
+    with source.open_day(chats.table_chattings, columns, chats.column_created_at, day) as rows:
+        for batch in rows.batches():
+            yield from (text or "" for text in batch.column("text").to_pylist())
