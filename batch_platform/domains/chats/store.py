@@ -3,13 +3,13 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
 import pyarrow as pa
 
 from batch_platform.core.hashing import text_id
-from batch_platform.domains.chats.models import Question
+from batch_platform.domains.chats.models import Extraction, Question
 from batch_platform.gateways.platform_db import PartitionTransaction, PlatformDb
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -99,6 +99,26 @@ class ChatStore:
         """Put a day's questions and their classifications in place of what was there."""
         transaction.overwrite("chats.questions", {"chat_date": day}, questions)
         transaction.overwrite("chats.classifications", {"chat_date": day}, classifications)
+
+    def replace_extraction(
+        self, transaction: PartitionTransaction, extraction: Extraction, is_made_up: bool
+    ) -> None:
+        """Note what the source held and what landed, in the transaction in which it landed."""
+        transaction.connection.execute(
+            """
+            INSERT INTO chats.extractions
+                (chat_date, source_rows, landed_rows, blank_rows, mended_rows, undated_rows,
+                 warnings, is_made_up)
+            VALUES (%(chat_date)s, %(source_rows)s, %(landed_rows)s, %(blank_rows)s,
+                    %(mended_rows)s, %(undated_rows)s, %(warnings)s, %(is_made_up)s)
+            ON CONFLICT (chat_date) DO UPDATE SET
+                source_rows = excluded.source_rows, landed_rows = excluded.landed_rows,
+                blank_rows = excluded.blank_rows, mended_rows = excluded.mended_rows,
+                undated_rows = excluded.undated_rows, warnings = excluded.warnings,
+                is_made_up = excluded.is_made_up, extracted_at = now()
+            """,
+            asdict(extraction) | {"warnings": list(extraction.warnings), "is_made_up": is_made_up},
+        )
 
     def day_counts(self, start: date, end: date) -> list[DayCounts]:
         """What every day from `start` to `end` holds, days without anything among them."""

@@ -29,8 +29,12 @@ from batch_platform.gateways.source_db.columns import Column, Kind
 from batch_platform.gateways.source_db.failures import Address, explained
 from batch_platform.gateways.source_db.times import LocalDay, utc_times
 
-ROWS_PER_BATCH = 1_000
-"""Small: a fetched row is a tuple, and Python's garbage collector walks all that are alive."""
+ROWS_PER_BATCH = 10_000
+BYTES_PER_BATCH = 4 * 1024 * 1024
+"""A batch ends with whichever comes first, so that very long texts do not fill the memory."""
+
+_ROWS_PER_FETCH = 500
+"""Few: a fetched row is a tuple, and Python's garbage collector walks all that are alive."""
 
 _SHOWN_NAMES = 5
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
@@ -78,8 +82,8 @@ class DayRows:
         """Yield the rows in the order in which the source gives them. Call once.
 
         Returns:
-            Batches of at most `ROWS_PER_BATCH` rows: texts under the names asked for, the day's
-            column as `timestamp[us, UTC]`; SQL's NULL is null.
+            Batches of about `ROWS_PER_BATCH` rows or `BYTES_PER_BATCH`: texts under the names asked
+            for, the day's column as `timestamp[us, UTC]`; SQL's NULL is null.
 
         Raises:
             PermanentError: A text in the day's column is no time.
@@ -96,9 +100,9 @@ class DayRows:
             .where(self._condition)
         )
         with explained(self._address):
-            result = self._connection.execution_options(yield_per=ROWS_PER_BATCH).execute(statement)
-            for rows in result.partitions():
-                yield self._batch(rows)
+            options = {"yield_per": _ROWS_PER_FETCH}
+            result = self._connection.execute(statement, execution_options=options)
+            yield from _gathered(self._batch(rows) for rows in result.partitions())
 
     def _batch(self, rows: Sequence[sa.Row[Any]]) -> pa.RecordBatch:
         arrays: list[pa.Array[Any]] = []
@@ -371,3 +375,22 @@ class SourceDatabase:
             table.columns[name].name: table.columns[name].stored(value, self._zone)
             for name, value in row.items()
         }
+
+
+def _gathered(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join small batches: what is done a batch costs more than what is done a row."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for part in parts:
+        waiting.append(part)
+        rows += part.num_rows
+        size += part.nbytes
+        if rows >= ROWS_PER_BATCH or size >= BYTES_PER_BATCH:
+            yield _joined(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
