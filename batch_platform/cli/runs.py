@@ -20,9 +20,7 @@ from batch_platform.core.settings import PROJECT_ROOT, Settings
 from batch_platform.operations.failed_steps import FailedStep, failed_step
 from batch_platform.orchestration.progress import ProgressListener
 from batch_platform.orchestration.results import stopwatch
-
-COMMAND_TAG = "batch_platform/command"
-
+from batch_platform.orchestration.steps import COMMAND_TAG
 
 @dataclass(frozen=True)
 class MadeAsset:

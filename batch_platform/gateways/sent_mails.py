@@ -7,7 +7,7 @@ the same, which mail programs show as one.
 from dataclasses import dataclass
 
 from batch_platform.core.hashing import text_id
-from batch_platform.gateways.mail import Mailer, MailMessage
+from batch_platform.gateways.mail import Mailer, MailMessage, SentMail
 from batch_platform.gateways.platform_db import PlatformDb
 
 
@@ -51,7 +51,7 @@ def send_once(
         "SELECT 1 FROM operations.sent_mails WHERE message_id = %s", [message_id]
     ):
         return Delivery(False, tuple(message.recipients), "The same mail was sent before")
-    mailer.send(message, message_id=message_id)
+    sent = mailer.send(message, message_id=message_id)
     with db.connect(f"mail {asset} {partition}") as connection:
         connection.execute(
             "INSERT INTO operations.sent_mails (message_id, asset, partition, recipients, subject)"
@@ -59,4 +59,13 @@ def send_once(
             " ON CONFLICT (message_id) DO UPDATE SET sent_at = now()",
             [message_id, asset, partition, list(message.recipients), message.subject],
         )
-    return Delivery(True, tuple(message.recipients), "Sent")
+    return Delivery(True, sent.accepted, _note(sent))
+
+
+def _note(sent: SentMail) -> str:
+    note = "Sent"
+    if sent.refused:
+        note += f"; the server refused {len(sent.refused)} of the recipients"
+    if sent.left_out:
+        note += f"; too large to attach: {', '.join(path.name for path in sent.left_out)}"
+    return note

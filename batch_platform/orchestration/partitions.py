@@ -4,7 +4,6 @@ The zone is the one setting that definitions need while they are imported: a par
 day in it.
 """
 
-from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,6 @@ import dagster as dg
 
 from batch_platform.core.days import today, utc_now
 from batch_platform.core.settings import load_settings
-from batch_platform.gateways.platform_db import PlatformDb
 
 ZONE_NAME = load_settings().platform.timezone
 
@@ -38,15 +36,3 @@ def checked_day(context: dg.AssetCheckExecutionContext) -> date:
     if context.has_partition_key:
         return date.fromisoformat(context.partition_key)
     return today(utc_now, ZoneInfo(ZONE_NAME)) - timedelta(days=1)
-
-
-def hold_partition(
-    context: dg.AssetExecutionContext, db: PlatformDb
-) -> AbstractContextManager[None]:
-    """Let only this run work on the step's asset and partition.
-
-    Raises:
-        PartitionBusyError: Another run does; it is named.
-    """
-    asset = context.asset_key.to_user_string()
-    return db.hold(asset, context.partition_key, holder=f"run {context.run_id}")

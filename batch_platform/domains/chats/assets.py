@@ -21,7 +21,7 @@ from batch_platform.gateways.llm import BulkLlm
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
-from batch_platform.orchestration.partitions import hold_partition, partition_day
+from batch_platform.orchestration.partitions import partition_day
 from batch_platform.orchestration.progress import ProgressListener
 from batch_platform.orchestration.results import (
     run_url,
@@ -30,6 +30,7 @@ from batch_platform.orchestration.results import (
     stopwatch,
     table_metadata,
 )
+from batch_platform.orchestration.steps import working_on_partition
 
 _OWNERS = ["team:chats"]
 _PREFIX = "chats"
@@ -65,7 +66,7 @@ def raw_chats(
     Streamed, so a day of a million chats needs no more memory than a small one, and replaced whole.
     """
     day, seconds = partition_day(context), stopwatch()
-    with hold_partition(context, platform_db):
+    with working_on_partition(context, platform_db):
         extraction = extract_day(
             day,
             source=chat_source,
@@ -127,7 +128,7 @@ def classifications(
     A rerun asks only what the ledger does not hold, and replaces the day in one transaction.
     """
     day, seconds = partition_day(context), stopwatch()
-    with hold_partition(context, platform_db):
+    with working_on_partition(context, platform_db):
         outcome = classify_day(
             day,
             db=platform_db,
@@ -175,7 +176,7 @@ def report(
     has none.
     """
     day, seconds = partition_day(context), stopwatch()
-    with hold_partition(context, platform_db):
+    with working_on_partition(context, platform_db):
         if not has_chats(day, platform_db):
             return materialized(
                 rows=0,
@@ -233,7 +234,7 @@ def report_mail(
     if not is_wanted:
         note, recipients, sent = "Not wanted in this run (backfill or setting)", (), False
     else:
-        with hold_partition(context, platform_db):
+        with working_on_partition(context, platform_db):
             delivery = mail_day_report(
                 day,
                 db=platform_db,
@@ -272,7 +273,7 @@ def published_keywords(
     What the old system's application reads; only the day's rows are touched, in one transaction.
     """
     day, seconds = partition_day(context), stopwatch()
-    with hold_partition(context, platform_db):
+    with working_on_partition(context, platform_db):
         rows = publish_day(
             day, db=platform_db, source=chat_source, settings=settings, clock=clock
         )
@@ -298,7 +299,7 @@ def report_archive(
     A day's workbook that is gone from the folder is made again from the database.
     """
     first, seconds = partition_day(context), stopwatch()
-    with hold_partition(context, platform_db):
+    with working_on_partition(context, platform_db):
         archive = archive_month(
             date(first.year, first.month, 1), db=platform_db, settings=settings, clock=clock
         )

@@ -111,7 +111,9 @@ class ChatReportSource:
         (keywords, rows, models, made_up), = self._rows(
             """
             SELECT count(DISTINCT keyword), count(*), string_agg(DISTINCT model, ', '),
-                   coalesce(bool_or(is_made_up), false)
+                   EXISTS (SELECT 1 FROM chats.extractions WHERE is_made_up
+                           AND chat_date BETWEEN %(start)s AND %(end)s)
+                   OR coalesce(bool_or(is_made_up), false)
             FROM chats.classifications WHERE chat_date BETWEEN %(start)s AND %(end)s
             """
         )

@@ -1,0 +1,41 @@
+"""How a step works on its partition: alone, and again later when the world outside failed for now."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from batch_platform.core.errors import RetryableError
+from batch_platform.gateways.platform_db import PlatformDb
+
+COMMAND_TAG = "batch_platform/command"
+"""Tag of a run that a person started from a terminal: it holds the command line."""
+
+MAX_RETRIES = 3
+FIRST_WAIT_SECONDS = 60.0
+
+
+@contextmanager
+def working_on_partition(
+    context: dg.AssetExecutionContext, db: PlatformDb
+) -> Generator[None, None, None]:
+    """Hold the step's asset and partition while the block runs.
+
+    A `RetryableError` makes Dagster try the step again after a minute, two and four (or when the
+    other side said), so that a night survives a restart next door. Whoever waits at a terminal is
+    told at once instead.
+
+    Raises:
+        PartitionBusyError: Another run works on it; it is named.
+        RetryRequested: Dagster's signal to try again.
+    """
+    asset = context.asset_key.to_user_string()
+    try:
+        with db.hold(asset, context.partition_key, holder=f"run {context.run_id}"):
+            yield
+    except RetryableError as error:
+        if COMMAND_TAG in context.run_tags or context.retry_number >= MAX_RETRIES:
+            raise
+        wait = max(error.retry_after_seconds or 0, FIRST_WAIT_SECONDS * 2**context.retry_number)
+        context.log.warning(f"{error} Trying again in {wait:,.0f} s.")
+        raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from error
