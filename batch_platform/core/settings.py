@@ -5,7 +5,7 @@ connection or guesses a value: what is needed and missing raises `ConfigurationE
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -28,7 +28,13 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The checkout: `dagster.yaml`, `migrations/` and `.env` are beside the package."""
 
 PROFILE_VARIABLE = "BATCH_PLATFORM_PROFILE"
-LIVE_VARIABLES = ("PLATFORM_DATABASE_URL", "ENGINE_FOR_SQLALCHEMY", "BATCH_PLATFORM_HOME")
+ENV_FILE_VARIABLE = "BATCH_PLATFORM_ENV_FILE"
+LIVE_VARIABLES = (
+    "PLATFORM_DATABASE_URL",
+    "ENGINE_FOR_SQLALCHEMY",
+    "BATCH_PLATFORM_HOME",
+    ENV_FILE_VARIABLE,
+)
 
 
 class Profile(StrEnum):
@@ -67,8 +73,26 @@ def demo_env_file(root: Path = PROJECT_ROOT) -> Path:
 
 
 def env_file() -> Path:
-    """The file that the active profile's settings come from; it need not exist."""
-    return demo_env_file() if active_profile() is Profile.DEMO else PROJECT_ROOT / ".env"
+    """The file that the active profile's settings come from; it need not exist.
+
+    For the live platform that is `.env`, or what `BATCH_PLATFORM_ENV_FILE` names: several platforms
+    can share a checkout, and a test need not read a developer's.
+    """
+    if active_profile() is Profile.DEMO:
+        return demo_env_file()
+    return Path(os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env")
+
+
+class UnreadableSettingsError(ConfigurationError):
+    """One or more settings cannot be read.
+
+    Attributes:
+        problems: A sentence each, beginning with the variable; never with a secret's value.
+    """
+
+    def __init__(self, problems: Sequence[str], remedy: str) -> None:
+        super().__init__("; ".join(problems), remedy)
+        self.problems = tuple(problems)
 
 
 class Section(BaseSettings):
@@ -389,21 +413,32 @@ def load_settings() -> Settings:
     """Read the active profile's settings.
 
     Raises:
-        ConfigurationError: One or more values cannot be read; each problem is named, with its
-            variable and without its value when that is a secret.
+        UnreadableSettingsError: The file or one or more values cannot be read; each problem is
+            named, with its variable and without its value when that is a secret.
     """
+    file = env_file()
+    remedy = f"Mend {file.name} or the environment"
+    if os.environ.get(ENV_FILE_VARIABLE) == str(file) and not file.is_file():
+        raise UnreadableSettingsError([f"There is no file {file}"], f"Correct {ENV_FILE_VARIABLE}")
     sections: dict[str, Section] = {}
     problems: list[str] = []
     for name, field in Settings.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
             try:
-                sections[name] = section(_env_file=env_file(), _env_file_encoding="utf-8")  # pyright: ignore[reportCallIssue]
+                sections[name] = section(_env_file=file, _env_file_encoding="utf-8")  # pyright: ignore[reportCallIssue]
             except ValidationError as error:
                 problems += [
                     f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
                     for problem in error.errors(include_input=False, include_url=False)
                 ]
+            except (OSError, UnicodeDecodeError) as error:
+                # Not chained: a decoding error quotes the file, secrets and all.
+                raise UnreadableSettingsError([f"{file}: {_why(error)}"], remedy) from None
     if problems:
-        raise ConfigurationError("; ".join(problems), f"Mend {env_file().name} or the environment")
+        raise UnreadableSettingsError(problems, remedy)
     return Settings.model_validate({"profile": active_profile(), **sections})
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
