@@ -15,6 +15,7 @@ from batch_platform.gateways.embedded_postgres import lease_embedded_server, ser
 from batch_platform.gateways.leased_process import stop
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.migrations import migrate
+from batch_platform_tests.mariadb import mariadb, mariadb_server  # noqa: F401
 
 
 @pytest.fixture(autouse=True, scope="session")

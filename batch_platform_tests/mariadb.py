@@ -12,9 +12,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
+from uuid import uuid4
 
 import pymysql
 import pytest
@@ -43,6 +44,12 @@ class MariaDb:
             f"mysql+pymysql://{self.user}:{quote(self.password, safe='')}"
             f"@127.0.0.1:{self.port}/{database}?charset=utf8mb4"
         )
+
+    def new_database(self) -> "MariaDb":
+        """The same server with an empty database of its own."""
+        name = f"chat_{uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        return replace(self, database=name)
 
     def execute(self, *statements: str) -> None:
         """Run statements of a test's preparation, committed together."""
@@ -179,12 +186,10 @@ def _start(folder: Path, port: int, account: pwd.struct_passwd | None) -> subpro
 def _await_ready(folder: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            pymysql.connect(unix_socket=str(folder / "s.sock"), user="root").close()
-        except pymysql.err.OperationalError:
-            time.sleep(0.05)
-        else:
-            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(folder / "s.sock")) == 0:
+                return
+        time.sleep(0.05)
     log = (folder / "server.log").read_text(errors="replace")[-2000:]
     raise RuntimeError(f"MariaDB did not start within {START_SECONDS:.0f} s: {log}")
 
@@ -202,3 +207,19 @@ def _create_user(folder: Path, server: MariaDb) -> None:
             cursor.execute("GRANT ALL ON *.* TO %s@'127.0.0.1'", (server.user,))
     finally:
         connection.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDb]:
+    """A server that ends with the test process."""
+    require_mariadb()
+    with running_mariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb(mariadb_server: MariaDb) -> Iterator[MariaDb]:
+    """An empty database of the test's own."""
+    own = mariadb_server.new_database()
+    yield own
+    mariadb_server.execute(f"DROP DATABASE {own.database}")
