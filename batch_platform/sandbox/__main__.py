@@ -3,13 +3,17 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from batch_platform.core.errors import PlatformError
 from batch_platform.sandbox.services import running_services
+
+_PARENT_POLL_SECONDS = 0.5
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,23 +26,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--model-delay", type=float, default=0.0, help="seconds that the model takes for an answer"
     )
+    parser.add_argument(
+        "--end-with-parent",
+        action="store_true",
+        help="end when the process that started this one has gone, even if it was killed",
+    )
     asked = parser.parse_args(arguments)
     try:
-        asyncio.run(_serve(asked.home, asked.model_delay))
+        asyncio.run(_serve(asked.home, asked.model_delay, asked.end_with_parent))
     except (PlatformError, OSError) as error:
         sys.stderr.write(f"The sandbox cannot start: {error}\n")
         return 2
     return 0
 
 
-async def _serve(home: Path, model_delay_seconds: float) -> None:
+async def _serve(home: Path, model_delay_seconds: float, is_bound_to_parent: bool) -> None:
+    parent = os.getppid()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with running_services(home, model_delay_seconds=model_delay_seconds) as addresses:
         sys.stdout.write(json.dumps({"made_up": True, **asdict(addresses)}) + "\n")
         sys.stdout.flush()
-        await ended.wait()
+        while not ended.is_set() and not (is_bound_to_parent and os.getppid() != parent):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), _PARENT_POLL_SECONDS)
 
 
 if __name__ == "__main__":

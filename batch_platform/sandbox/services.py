@@ -24,7 +24,7 @@ from batch_platform.sandbox.mail_page import mail_page
 from batch_platform.sandbox.model_server import ModelServer, ModelServerOptions
 from batch_platform.sandbox.smtp_sink import SmtpSink, SmtpSinkOptions
 
-_LOCK_SECONDS = 3.0
+_LOCK_SECONDS = 2.0
 _LOCK_POLL_SECONDS = 0.05
 
 
