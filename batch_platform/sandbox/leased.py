@@ -14,6 +14,7 @@ from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.gateways.leased_process import ServiceFolder, serve
 from batch_platform.sandbox.services import SandboxAddresses
 
+MODEL = "sandbox-model"
 MODEL_DELAY_SECONDS = 0.05
 _STOP_SECONDS = 10
 
@@ -81,7 +82,8 @@ def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
         "LLM_PROVIDER": "compatible",
         "LLM_BASE_URL": addresses.model_url,
         "LLM_API_KEY": "sandbox",
-        "LLM_MODEL": "sandbox-model",
+        "LLM_MODEL": MODEL,
+        "LLM_PRICES_FILE": _write_prices(home),
         "SMTP_SERVER": addresses.smtp_host,
         "SMTP_PORT": addresses.smtp_port,
         "SMTP_SECURITY": "none",
@@ -95,6 +97,19 @@ def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
     temporary = file.with_suffix(".new")
     temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     temporary.replace(file)
+
+
+def _write_prices(home: Path) -> Path:
+    """Give the made-up model a made-up price, so that the demo shows what nights cost."""
+    prices = {
+        "version": "made-up",
+        "models": {
+            MODEL: {"currency": "KRW", "input_per_million": 500, "output_per_million": 2000}
+        },
+    }
+    file = home / "made-up-prices.json"
+    file.write_text(json.dumps(prices, indent=2) + "\n")
+    return file
 
 
 def main() -> None:
