@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -73,7 +73,7 @@ def source_engine(text: str, variable: str) -> sa.Engine:
 def public_address(url: URL) -> str:
     """What a person may see of the URL: `host:port/database`, or the file."""
     if url.get_backend_name() == "sqlite":
-        return str(url.database).removeprefix("file:")
+        return unquote(str(url.database).removeprefix("file:"))
     host = url.host or url.query.get("unix_socket") or "localhost"
     return f"{host}:{url.port}/{url.database or ''}" if url.port else f"{host}/{url.database or ''}"
 
