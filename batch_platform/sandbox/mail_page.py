@@ -124,7 +124,7 @@ def _attachment_links(mail: StoredMail, base: str) -> Iterable[str]:
     for number, part in enumerate(mail.message.iter_attachments()):
         name = html.escape(part.get_filename() or "attachment")
         size = len(_bytes_of(part.get_payload(decode=True)))
-        yield f'<p>📎 <a href="{base}/attachments/{number}">{name}</a> ({size:,} bytes)</p>'
+        yield f'<p>첨부: <a href="{base}/attachments/{number}">{name}</a> ({size:,} bytes)</p>'
 
 
 def _text_of(part: MIMEPart) -> str:
