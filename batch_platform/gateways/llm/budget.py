@@ -11,6 +11,7 @@ from batch_platform.core.errors import BudgetExceededError
 from batch_platform.gateways.llm.database import Session, value_of
 
 _CALLS_AHEAD = 8
+_NOTHING_KRW = 1e-6  # sums of floats seldom come back to 0
 
 
 class SharedBudget:
@@ -122,7 +123,7 @@ class Budget:
                     return
                 if await self._ask_for_more(self._shared, most_krw):
                     continue
-            if not self._calls and not self._uncommitted:
+            if not self._calls and self._uncommitted < _NOTHING_KRW:
                 raise BudgetExceededError(
                     "The next model call could pass the day's budget",
                     "Run again tomorrow or raise LLM_DAILY_BUDGET_KRW: what was answered is kept",

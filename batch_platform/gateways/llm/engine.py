@@ -164,6 +164,7 @@ class Run(Generic[A]):
         self._on_wire: set[asyncio.Task[None]] = set()
         self._helpers: set[asyncio.Task[None]] = set()
         self._dirty = asyncio.Event()
+        self._is_committing = True
         self._over = asyncio.Event()
         self._problem: BaseException | None = None
         self._bad_requests = 0
@@ -219,10 +220,14 @@ class Run(Generic[A]):
             while self._calls:
                 await asyncio.wait(self._calls)
         finally:
-            for helper in (*self._helpers, committer):
+            for helper in self._helpers:
                 helper.cancel()
-            await asyncio.gather(*self._helpers, committer, return_exceptions=True)
+            await asyncio.gather(*self._helpers, return_exceptions=True)
             self._pacer.close()
+            # The committer is never cancelled: it may hold results that are paid for.
+            self._is_committing = False
+            self._dirty.set()
+            await asyncio.wait([committer])
             await self._commit()
             await self._in_session(self._ledger.release)
             await self._budget.release()
@@ -272,7 +277,7 @@ class Run(Generic[A]):
         self._is_watching = False
 
     async def _commit_as_results_come(self) -> None:
-        while True:
+        while self._is_committing:
             await self._dirty.wait()
             started = self._clock()
             await self._commit()

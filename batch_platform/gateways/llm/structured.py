@@ -27,7 +27,10 @@ _REFUSED_KEYWORDS = frozenset(
     ("title", "default", "examples", "minLength", "maxLength", "uniqueItems", "discriminator")
 )
 _NOT_WORD = re.compile(r"\W+")
-_FENCE = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
+_LIST_OF_ANSWERS = re.compile(r'\A(?:\{\s*"answers"\s*:\s*)?\[')
+_NEXT_ELEMENT = re.compile(r"[\s,]*\{")
+_END_OF_LIST = re.compile(r"[\s,]*\][\s,]*\}?[^\[\]{}]*\Z")
+_DECODER = json.JSONDecoder()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -213,57 +216,89 @@ class AnswerForm(Generic[A]):
 
 
 def parse_answers(content: str) -> tuple[list[Mapping[str, Any]] | None, str]:
-    """Read `{"answers": [...]}`, mending what is nearly right.
+    """Read `{"answers": [...]}`, mending what is nearly right around the answers.
 
-    A cut answer is mended too, but its last element is dropped: it may have lost its end.
+    An answer that is itself damaged or cut is left out, never guessed at.
 
     Returns:
         The answers, or None and what is wrong.
     """
     if not content.strip():
         return None, "the answer is empty"
-    is_cut = False
     try:
         value: Any = from_json(content)
     except ValueError:
-        bare = _FENCE.sub("", content)
-        start = min((at for at in (bare.find("{"), bare.find("[")) if at >= 0), default=-1)
-        if start < 0:
-            return None, "the answer is not JSON"
-        is_cut = _is_cut(bare[start:])
-        value = json_repair.loads(bare[start:])
+        value = _mended(content)
     if isinstance(value, dict):
-        value = cast(dict[str, Any], value).get("answers", [value] if "id" in value else None)
+        fields = cast(dict[str, Any], value)
+        value = fields.get("answers", [fields] if "id" in fields else None)
     if not isinstance(value, list):
-        return None, "the answer has no list of answers"
+        return None, "the answer is not JSON of the form asked for"
     answers = cast(list[Any], value)
-    if is_cut:
-        answers = answers[:-1]
     found = [cast(Mapping[str, Any], each) for each in answers if isinstance(each, dict)]
     if not found:
-        return None, "the answer was cut" if is_cut else "the list of answers is empty"
+        return None, "the list of answers is empty"
     return found, ""
 
 
-def _is_cut(text: str) -> bool:
-    """Whether a JSON text ends before all that it opened is closed."""
-    depth = 0
-    in_string = is_escaped = False
-    for character in text:
-        if in_string:
-            if is_escaped:
-                is_escaped = False
-            elif character == "\\":
+def _mended(content: str) -> Any:
+    """What can be trusted of a text that is not JSON; None for nothing."""
+    starts = [at for at in (content.find("{"), content.find("[")) if at >= 0]
+    if not starts:
+        return None
+    bare = content[min(starts) :]
+    whole = _whole_elements(bare)
+    if whole:
+        return whole
+    end = _end_of_value(bare)
+    # Single quotes, comments, missing commas: mended only when the brackets say where all ends.
+    return json_repair.loads(bare[:end]) if end else None
+
+
+def _whole_elements(text: str) -> list[Any]:
+    """The leading elements of the list of answers that are valid JSON as they stand.
+
+    The last one counts only when the list and all around it end as they should: otherwise what
+    looks whole may be the stump of an answer (`"score": 71` of 713) with brackets after it.
+    """
+    opening = _LIST_OF_ANSWERS.search(text)
+    if opening is None:
+        return []
+    elements: list[Any] = []
+    at = opening.end()
+    while (brace := _NEXT_ELEMENT.match(text, at)) is not None:
+        try:
+            element, at = _DECODER.raw_decode(text, brace.end() - 1)
+        except ValueError:
+            break
+        elements.append(element)
+    is_ended = _END_OF_LIST.match(text, at) is not None
+    return elements if is_ended else elements[:-1]
+
+
+def _end_of_value(text: str) -> int:
+    """Where the brackets that a text opens are all closed, in their order; 0 when they never are."""
+    closing: list[str] = []
+    quote = ""
+    is_escaped = False
+    for at, character in enumerate(text):
+        if is_escaped:
+            is_escaped = False
+        elif quote:
+            if character == "\\":
                 is_escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
+            elif character == quote:
+                quote = ""
+        elif character in "\"'":
+            quote = character
         elif character in "{[":
-            depth += 1
+            closing.append("}" if character == "{" else "]")
         elif character in "}]":
-            depth -= 1
-    return in_string or depth > 0
+            if closing.pop() != character:
+                return 0
+            if not closing:
+                return at + 1
+    return 0
 
 
 def _head(text: str) -> str:

@@ -1,0 +1,273 @@
+"""Whatever goes wrong: nothing lost, nothing under the wrong item, an end, and a sum that adds up."""
+
+from typing import Any
+
+import pytest
+
+from batch_platform.core.errors import (
+    ConfigurationError,
+    PermanentError,
+    PlatformError,
+    RetryableError,
+)
+from batch_platform.gateways.llm import Answered, BulkLlm, Item, Quarantined
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.sandbox.model_server import RunningModelServer, running_model_server
+from batch_platform_tests.integration.llm.conftest import (
+    Classified,
+    MakeLlm,
+    classify,
+    questions,
+    short_sleep,
+)
+
+FAST = {"sleep": short_sleep}
+POISON = "독이 든 질문입니다 hong@example.com"
+POISON_AS_ASKED = "독이 든 질문입니다 [이메일_1]"
+PASSING = [
+    "429-retry-after-ms",
+    "429-retry-after",
+    "429-retry-after-date",
+    "429-ratelimit-reset",
+    "429-retry-info",
+    "429-no-delay",
+    "hcx-42901",
+    "hcx-42902",
+    "500",
+    "502-html",
+    "503",
+    "hang",
+    "reset",
+    "truncated-body",
+]
+BAD_ANSWERS = [
+    "wrong-shape",
+    "missing-id",
+    "swapped-ids",
+    "repeated-id",
+    "foreign-content",
+    "invalid-json",
+    "cut-off",
+    "empty-answer",
+    "refusal",
+    "400-context",
+    "hcx-40003",
+]
+MENDED = ["invented-id", "trailing-comma", "single-quotes", "fenced", "prose", "unwrapped"]
+
+
+def asked(
+    llm: BulkLlm, items: list[Item], items_per_call: int = 4
+) -> tuple[dict[str, Any], dict[str, str], Any]:
+    """Answers and quarantine reasons by item id, and the summary, which must add up."""
+    ask = llm.ask(classify(items_per_call), items, workers=6, partition="p")
+    answers: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    for outcome in ask:
+        assert outcome.item.id not in answers.keys() | reasons.keys()
+        if isinstance(outcome, Answered):
+            answers[outcome.item.id] = outcome.answer
+        else:
+            reasons[outcome.item.id] = outcome.reason
+    summary = ask.summary
+    assert len(answers) + len(reasons) == len(items) == summary.items
+    assert summary.items == summary.from_ledger + summary.asked + summary.quarantined
+    return answers, reasons, summary
+
+
+@pytest.fixture(scope="module")
+def right_answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Classified]:
+    """What the sandbox says about each question when nothing goes wrong: it depends on the text only."""
+    import json
+    import urllib.request
+
+    from batch_platform.gateways.llm.structured import AnswerForm, Way
+
+    form = AnswerForm(classify(), Way.JSON_SCHEMA)
+    right: dict[str, Classified] = {}
+    with running_model_server() as server:
+        for item in [*questions(60), Item("poison", POISON_AS_ASKED)]:
+            asked_about = form.questions([item.text])
+            body = {
+                "model": "sandbox-1",
+                "messages": [{"role": "user", "content": form.message(asked_about)}],
+                **form.request_fields(),
+            }
+            request = urllib.request.Request(
+                f"{server.url}/chat/completions",
+                json.dumps(body).encode(),
+                {"Content-Type": "application/json"},
+            )
+            with urllib.request.urlopen(request) as response:
+                content = json.load(response)["choices"][0]["message"]["content"]
+            accepted, _ = form.read(content, asked_about)
+            right[item.id] = accepted["1"].answer
+    return right
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_what_passes_is_asked_again(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    right_answers: dict[str, Classified],
+    fault: str,
+) -> None:
+    model_server.configure(script=["none", fault], hang_seconds=5, retry_after_seconds=0.05)
+    llm = make_llm(LLM_TIMEOUT_SECONDS=0.3, options=FAST)
+    answers, reasons, summary = asked(llm, questions(24))
+    assert reasons == {}
+    assert answers == {item.id: right_answers[item.id] for item in questions(24)}
+    assert summary.retries == 1
+    is_refusal = fault.startswith("429") or fault.startswith("hcx")
+    assert summary.refusals == is_refusal
+
+
+@pytest.mark.parametrize("fault", BAD_ANSWERS)
+def test_a_bad_answer_is_asked_again_and_never_kept(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    right_answers: dict[str, Classified],
+    fault: str,
+) -> None:
+    model_server.configure(script=[fault, "none", fault])
+    answers, reasons, summary = asked(make_llm(options=FAST), questions(24))
+    assert reasons == {}
+    assert answers == {item.id: right_answers[item.id] for item in questions(24)}
+    assert summary.calls > 6
+
+
+@pytest.mark.parametrize("fault", MENDED)
+def test_a_nearly_right_answer_is_mended(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    right_answers: dict[str, Classified],
+    fault: str,
+) -> None:
+    model_server.configure(script=[fault] * 6)
+    answers, reasons, summary = asked(make_llm(options=FAST), questions(24))
+    assert reasons == {}
+    assert answers == {item.id: right_answers[item.id] for item in questions(24)}
+    assert summary.calls == 6
+
+
+@pytest.mark.parametrize("fault", [*BAD_ANSWERS, "500", "reset"])
+def test_a_poisonous_item_is_set_aside_and_the_rest_goes_on(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    platform_db: PlatformDb,
+    right_answers: dict[str, Classified],
+    fault: str,
+) -> None:
+    model_server.configure(poison={"독이 든": fault}, delay=0.01)
+    items = [*questions(12), Item("poison", POISON), *questions(12, 12)]
+    answers, reasons, _ = asked(make_llm(options=FAST), items)
+    # In a call with others its answer can come through whole, and then it is the right one.
+    assert answers.keys() | {"poison"} == {item.id for item in items}
+    assert answers == {item_id: right_answers[item_id] for item_id in answers}
+    with platform_db.connect("test") as connection:
+        rows = connection.execute("SELECT task, partition, item_id, reason FROM llm.quarantine")
+        assert rows.fetchall() == [
+            ("chats.classify", "p", item_id, reason) for item_id, reason in reasons.items()
+        ]
+    assert "example" not in str(reasons)
+
+
+def test_faults_of_every_kind_at_once(
+    make_llm: MakeLlm, model_server: RunningModelServer, right_answers: dict[str, Classified]
+) -> None:
+    # A provider that calls a text wrong is believed, so those two do not come by chance.
+    faults = [*PASSING, *(fault for fault in BAD_ANSWERS if "400" not in fault), *MENDED]
+    model_server.configure(
+        faults=dict.fromkeys(faults, 0.3 / len(faults)),
+        hang_seconds=5,
+        retry_after_seconds=0.05,
+        delay=0.005,
+    )
+    llm = make_llm(LLM_TIMEOUT_SECONDS=0.3, options=FAST)
+    answers, reasons, summary = asked(llm, questions(60), items_per_call=2)
+    assert reasons == {}
+    assert answers == {item.id: right_answers[item.id] for item in questions(60)}
+    assert summary.calls < 120
+
+
+def test_a_broken_rule_of_the_domain_is_told_to_the_model_once(
+    make_llm: MakeLlm, model_server: RunningModelServer, platform_db: PlatformDb
+) -> None:
+    def refuses_odd(item: Item, answer: Classified) -> None:
+        if "3번" in item.text:
+            raise ValueError("a keyword has to stand in the question")
+
+    ask = make_llm().ask(classify(check=refuses_odd), questions(5), workers=1, partition="p")
+    outcomes = {outcome.item.id: outcome for outcome in ask}
+    set_aside = outcomes.pop("q3")
+    assert isinstance(set_aside, Quarantined)
+    assert "a keyword has to stand in the question" in set_aside.reason
+    assert all(isinstance(outcome, Answered) for outcome in outcomes.values())
+    assert ask.summary.calls == 6
+    # What was set aside is asked again by the next run, and the ledger remembers what it cost.
+    again = make_llm().ask(classify(), questions(5), workers=1, partition="p")
+    assert all(isinstance(outcome, Answered) for outcome in again)
+    assert again.summary.calls == 1
+    with platform_db.connect("test") as connection:
+        assert connection.execute("SELECT count(*) FROM llm.quarantine").fetchone() == (0,)
+        assert connection.execute("SELECT max(attempts) FROM llm.calls").fetchone() == (3,)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "remedy"),
+    [
+        ("401", ConfigurationError, "LLM_API_KEY"),
+        ("429-per-day", PermanentError, "tomorrow"),
+        ("429-insufficient-quota", PermanentError, "Top it up"),
+    ],
+)
+def test_what_no_retry_can_mend_ends_the_run_at_once(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    fault: str,
+    error: type[PlatformError],
+    remedy: str,
+) -> None:
+    model_server.configure(script=["none", *[fault] * 50], delay=0.02)
+    ask = make_llm().ask(classify(), questions(100), workers=1, partition="p")
+    answered = 0
+    with pytest.raises(error) as raised:
+        for _ in ask:
+            answered += 1
+    assert remedy in str(raised.value)
+    assert "after 1 of 100 items" in str(raised.value)
+    assert (answered, ask.summary.calls) == (1, 2)
+
+
+def test_a_delay_nobody_would_wait_for_ends_the_run(
+    make_llm: MakeLlm, model_server: RunningModelServer
+) -> None:
+    model_server.configure(faults={"429-retry-after": 1.0}, retry_after_seconds=3600)
+    with pytest.raises(RetryableError, match="3600") as raised:
+        list(make_llm().ask(classify(), questions(5), workers=1, partition="p"))
+    assert raised.value.retry_after_seconds == 3600
+
+
+def test_an_outage_ends_the_run_and_says_how_far_it_came(
+    make_llm: MakeLlm, model_server: RunningModelServer
+) -> None:
+    model_server.configure(script=["none"] * 3, faults={"503": 1.0})
+    llm = make_llm(options={"sleep": short_sleep, "breaker_patience_seconds": 0.5})
+    ask = llm.ask(classify(), questions(40), workers=4, partition="p")
+    with pytest.raises(RetryableError, match=r"in a row failed.*after 3 of 40"):
+        list(ask)
+    assert ask.summary.quarantined == 0
+    model_server.configure(faults={}, script=[])
+    again = llm.ask(classify(), questions(40), workers=4, partition="p")
+    assert len(list(again)) == 40
+    assert again.summary.calls == 37
+
+
+def test_a_model_that_takes_no_such_call_ends_the_run(
+    make_llm: MakeLlm, model_server: RunningModelServer
+) -> None:
+    model_server.configure(faults={"400-context": 1.0})
+    ask = make_llm().ask(classify(), questions(500), workers=2, partition="p")
+    with pytest.raises(ConfigurationError, match=r"chats\.classify"):
+        list(ask)
+    assert ask.summary.calls < 20
