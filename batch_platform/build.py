@@ -16,8 +16,8 @@ def build_definitions(
     """All of the platform as Dagster sees it.
 
     Args:
-        settings: When schedules fire and what resources are made from. By default the schedules' are
-            read now and the resources' when a run starts.
+        settings: When schedules fire and what resources are made from. By default the
+            schedules' are read now and the resources' when a run starts.
         resource_overrides: Role → object to use instead of the real one.
 
     Raises:
@@ -28,7 +28,7 @@ def build_definitions(
         operations_definitions(),
         dg.Definitions(
             resources=all_resources(settings, resource_overrides),
-            # Measured: a chain of small steps costs 2 s in process and 11 s in processes of its own.
+            # Measured: a chain of small steps costs 2 s in process, 11 s in processes of their own.
             executor=dg.in_process_executor,
         ),
     )

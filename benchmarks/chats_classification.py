@@ -1,9 +1,9 @@
 """How long classifying a day takes against the time its model calls alone would take.
 
 The limit is calls / in flight x delay: a server that answers every call after 200 ms, 64 calls in
-flight at every moment, nothing else. Ours is the whole workflow: reading the questions, the ledger, pacing, and
-writing the day. The second figure is the rate under a limit of 60 calls a minute, where the old job,
-which asked one question a call, came to 30 questions a minute.
+flight at every moment, nothing else. Ours is the whole workflow: reading the questions, the
+ledger, pacing, and writing the day. The second figure is the rate under a limit of 60 calls a
+minute, where the old job, which asked one question a call, came to 30 questions a minute.
 """
 
 import time

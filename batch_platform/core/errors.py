@@ -1,6 +1,7 @@
 """The platform's error types. Every failure that a person or a retry rule must tell apart is here.
 
-Nothing here logs, retries or exits: `operations` and `cli` decide what to do with an error by its type.
+Nothing here logs, retries or exits: what to do with an error is decided by its type, in
+`orchestration.steps` for a run and in `cli.main` for a command.
 """
 
 

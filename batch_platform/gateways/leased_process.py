@@ -203,7 +203,7 @@ def _on_signals() -> Callable[[], bool]:
         state["ended"] = True
 
     signal.signal(signal.SIGTERM, end)
-    # Ctrl-C in the terminal that started us belongs to the user's command, not to what others share.
+    # Ctrl-C in the terminal that started us is for the user's command, not for what others share.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return lambda: state["ended"]
 

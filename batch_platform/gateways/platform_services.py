@@ -1,6 +1,7 @@
-"""Which servers of its own a process uses: the database, embedded or yours, and in the demo the sandbox.
+"""Which servers of its own a process uses: the database, and in the demo the sandbox.
 
-Each is started on first use and kept until this process ends. Nothing happens at import.
+The database is embedded or yours. Each server is started on first use and kept until this process
+ends. Nothing happens at import.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ def open_platform_db(settings: Settings) -> PlatformDb:
 
 
 def platform_database_url(settings: Settings) -> str:
-    """libpq URL of the platform's database; made if the server is the embedded one."""
+    """Libpq URL of the platform's database; made if the server is the embedded one."""
     configured = _configured_url(settings.platform)
     if configured is not None:
         return configured
@@ -50,7 +51,7 @@ def platform_database_url(settings: Settings) -> str:
 
 
 def dagster_database_url(settings: Settings) -> str:
-    """libpq URL of Dagster's storage: beside the platform's database, `_dagster` behind its name.
+    """Libpq URL of Dagster's storage: beside the platform's database, `_dagster` behind its name.
 
     Made if it is missing, in UTC, as Dagster's times need.
     """

@@ -1,4 +1,4 @@
-"""Mails that are sent once: what a server accepted is remembered, the same content is not sent again.
+"""Mails that are sent once: what a server accepted is remembered and not sent again.
 
 A crash between the server's answer and our note can still send a mail twice; its Message-ID is then
 the same, which mail programs show as one.

@@ -1,0 +1,1 @@
+"""What watches over all domains: failures and who hears of them."""

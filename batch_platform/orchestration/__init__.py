@@ -7,6 +7,6 @@ import warnings
 
 import dagster as dg
 
-# A backfill policy is declared on every asset; Dagster calls the parameter beta each time. Its version
-# is pinned, and a test backfills, so the repetition tells nobody anything.
+# A backfill policy is declared on every asset; Dagster calls the parameter beta each time. Its
+# version is pinned, and a test backfills, so the repetition tells nobody anything.
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)

@@ -5,12 +5,13 @@ Metadata keys are the ones the webserver knows (`dagster/row_count`, …) or pla
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
 from batch_platform.core.settings import Settings
 
-MetadataValue = str | int | float | dg.MetadataValue[object]
+MetadataValue = str | int | float | dg.MetadataValue[Any]
 _PREVIEW_CELL_LENGTH = 60
 
 
@@ -39,7 +40,7 @@ def materialized(
     is_made_up: bool,
     preview: str = "",
     details: Mapping[str, MetadataValue] | None = None,
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     """Report a partition that was written.
 
     Args:
@@ -49,7 +50,7 @@ def materialized(
         preview: Markdown; see `markdown_table`.
         details: Further figures of the asset.
     """
-    metadata: dict[str, object] = {
+    metadata: dict[str, Any] = {
         "dagster/row_count": rows,
         "seconds": round(seconds, 3),
         **(details or {}),

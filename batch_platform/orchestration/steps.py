@@ -1,4 +1,4 @@
-"""How a step works on its partition: alone, and again later when the world outside failed for now."""
+"""How a step works on its partition: alone, and again later when something failed for now."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,0 +1,1 @@
+"""Roles that assets ask for, each a thin way to one gateway."""

@@ -1,4 +1,4 @@
-"""Dagster's own storage, at the address that the platform's settings give. Named in `dagster.yaml`."""
+"""Dagster's own storage, where the platform's settings say. Named in `dagster.yaml`."""
 
 from typing import Any, Self
 

@@ -1,10 +1,11 @@
-"""The resources of the platform, keyed by role. Each hands out a plain object; `build` may swap any.
+"""The platform's resources, keyed by role. Each hands out a plain object; `build` may swap any.
 
 An object is made when a run needs it, from the settings of that moment: nothing connects at import,
 and a setting that no step of a run needs may be missing.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -133,7 +134,7 @@ def all_resources(
         settings: What all of them are made from; read when a run starts by default.
         overrides: Role → object to use instead; resources that need that role get it too.
     """
-    swapped = dict(overrides or {})
+    swapped: dict[str, Any] = dict(overrides or {})
     settings_role = swapped.get("settings", settings or SettingsResource())
     db_role = swapped.get("platform_db", PlatformDbResource(settings=settings_role))
     return {

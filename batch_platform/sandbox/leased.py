@@ -37,6 +37,7 @@ class LeasedSandbox:
                 str(self._home),
                 "--model-delay",
                 str(MODEL_DELAY_SECONDS),
+                "--end-with-parent",
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -33,7 +33,8 @@ def upgrade() -> None:
             is_made_up   boolean NOT NULL,
             extracted_at timestamptz NOT NULL DEFAULT now()
         );
-        COMMENT ON TABLE chats.extractions IS 'One row per day: what the source held and what landed';
+        COMMENT ON TABLE chats.extractions IS
+            'One row per day: what the source held and what landed';
 
         CREATE TABLE chats.questions (
             chat_date         date NOT NULL,

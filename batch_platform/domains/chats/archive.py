@@ -25,9 +25,7 @@ class MonthArchive:
     days_without_chats: int
 
 
-def archive_month(
-    month: date, *, db: PlatformDb, settings: Settings, clock: Clock
-) -> MonthArchive:
+def archive_month(month: date, *, db: PlatformDb, settings: Settings, clock: Clock) -> MonthArchive:
     """Write `채팅키워드분류보고서_2026-10.zip` into the report folder's `archive`.
 
     A day's workbook that is not in the folder is made from the database first.

@@ -1,13 +1,17 @@
 """The chats domain's assets: thin shells around `extraction`, `workflow`, `delivery`."""
 
+# Dagster's decorators are partly untyped; everything else here is checked strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from batch_platform.core.days import Clock
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.archive import archive_month
-from batch_platform.domains.chats.delivery import mail_day_report
+from batch_platform.domains.chats.delivery import mail_report
 from batch_platform.domains.chats.extraction import extract_day
 from batch_platform.domains.chats.partitions import chat_days, chat_months
 from batch_platform.domains.chats.store import ChatStore
@@ -24,9 +28,9 @@ from batch_platform.gateways.source_db import SourceDatabase
 from batch_platform.orchestration.partitions import partition_day
 from batch_platform.orchestration.progress import ProgressListener
 from batch_platform.orchestration.results import (
-    run_url,
     markdown_table,
     materialized,
+    run_url,
     stopwatch,
     table_metadata,
 )
@@ -60,7 +64,7 @@ def raw_chats(
     platform_db: dg.ResourceParam[PlatformDb],
     chat_source: dg.ResourceParam[SourceDatabase],
     progress: dg.ResourceParam[ProgressListener],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     """One row per chat of the day, as the source holds it.
 
     Streamed, so a day of a million chats needs no more memory than a small one, and replaced whole.
@@ -122,7 +126,7 @@ def classifications(
     chat_source: dg.ResourceParam[SourceDatabase],
     llm: dg.ResourceParam[BulkLlm],
     progress: dg.ResourceParam[ProgressListener],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     """One row per distinct question of the day, keyword and category the model chose.
 
     A rerun asks only what the ledger does not hold, and replaces the day in one transaction.
@@ -169,7 +173,7 @@ def report(
     settings: dg.ResourceParam[Settings],
     platform_db: dg.ResourceParam[PlatformDb],
     clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     """One Excel workbook per day: six sheets with charts, in Korean, ready to print.
 
     Written beside its final name and renamed, so a half workbook is never seen. A day without chats
@@ -224,7 +228,7 @@ def report_mail(
     platform_db: dg.ResourceParam[PlatformDb],
     mailer: dg.ResourceParam[Mailer],
     clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     """One mail per day with the workbook and a summary to read in ten seconds.
 
     The same content is not sent twice. Without a mail server nothing is sent and it says so.
@@ -235,7 +239,8 @@ def report_mail(
         note, recipients, sent = "Not wanted in this run (backfill or setting)", (), False
     else:
         with working_on_partition(context, platform_db):
-            delivery = mail_day_report(
+            delivery = mail_report(
+                day,
                 day,
                 db=platform_db,
                 mailer=mailer,
@@ -267,16 +272,14 @@ def published_keywords(
     platform_db: dg.ResourceParam[PlatformDb],
     chat_source: dg.ResourceParam[SourceDatabase],
     clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     """One row per question, keyword and category in the source's own keyword table.
 
     What the old system's application reads; only the day's rows are touched, in one transaction.
     """
     day, seconds = partition_day(context), stopwatch()
     with working_on_partition(context, platform_db):
-        rows = publish_day(
-            day, db=platform_db, source=chat_source, settings=settings, clock=clock
-        )
+        rows = publish_day(day, db=platform_db, source=chat_source, settings=settings, clock=clock)
     return materialized(rows=rows, seconds=seconds(), is_made_up=settings.is_made_up)
 
 
@@ -293,7 +296,7 @@ def report_archive(
     settings: dg.ResourceParam[Settings],
     platform_db: dg.ResourceParam[PlatformDb],
     clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     """One archive per month: the month's own workbook and those of its days.
 
     A day's workbook that is gone from the folder is made again from the database.

@@ -1,5 +1,8 @@
 """When the chats domain runs by itself: its jobs and their schedules."""
 
+# Dagster's decorators are partly untyped; everything else here is checked strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from datetime import timedelta
 
 import dagster as dg

@@ -84,7 +84,9 @@ def categories_are_known_to_the_source(
     chat_source: dg.ResourceParam[SourceDatabase],
 ) -> dg.AssetCheckResult:
     """Every category of the day is in the source's category table."""
-    known = [category.category_id for category in read_categories(chat_source, settings.chats).offered]
+    known = [
+        category.category_id for category in read_categories(chat_source, settings.chats).offered
+    ]
     unknown = ChatStore(platform_db).unknown_categories(checked_day(context), known)
     return dg.AssetCheckResult(
         passed=not unknown,

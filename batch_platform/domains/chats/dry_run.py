@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import cast
 
 from batch_platform.core.hashing import text_id
 from batch_platform.core.settings import ChatsSettings, Settings
@@ -22,9 +23,7 @@ class DryRun:
     estimate: Estimate
 
 
-def estimate_day(
-    day: date, *, source: SourceDatabase, llm: BulkLlm, settings: Settings
-) -> DryRun:
+def estimate_day(day: date, *, source: SourceDatabase, llm: BulkLlm, settings: Settings) -> DryRun:
     """Count a day's chats, distinct questions, calls, tokens and won."""
     choice = read_categories(source, settings.chats)
     task = classification_task(choice.offered, choice.default, settings.chats.questions_per_call)
@@ -49,4 +48,5 @@ def _texts(day: date, source: SourceDatabase, chats: ChatsSettings) -> Iterator[
     columns = {"text": chats.column_input_text}
     with source.open_day(chats.table_chattings, columns, chats.column_created_at, day) as rows:
         for batch in rows.batches():
-            yield from (text or "" for text in batch.column("text").to_pylist())
+            texts = cast(list[str | None], batch.column("text").to_pylist())
+            yield from (text or "" for text in texts)

@@ -59,19 +59,6 @@ def classification_task(
         questions_per_call: Questions that share a call.
     """
     names = tuple(category.name for category in categories)
-    keyword = create_model(
-        "Keyword",
-        keyword=(Annotated[str, Field(min_length=1, max_length=50)], ...),
-        categories=(
-            Annotated[list[Literal[names]], Field(min_length=1, max_length=3)],  # type: ignore[valid-type]
-            ...,
-        ),
-    )
-    answer = create_model(
-        "Question",
-        __base__=QuestionAnswer,
-        keywords=(Annotated[list[keyword], Field(min_length=1, max_length=MAX_KEYWORDS)], ...),  # type: ignore[valid-type]
-    )
     return Task(
         name=TASK_NAME,
         instructions=_INSTRUCTIONS.format(
@@ -80,7 +67,22 @@ def classification_task(
             default=default.name,
         ),
         prompt_version=PROMPT_VERSION,
-        answer=answer,
+        answer=_answer_model(names),
         items_per_call=questions_per_call,
         typical_output_tokens=_TYPICAL_OUTPUT_TOKENS,
     )
+
+
+def _answer_model(names: tuple[str, ...]) -> type[QuestionAnswer]:
+    """The form of an answer in which a category can only be one of `names`."""
+    keyword = create_model(
+        "Keyword",
+        keyword=(Annotated[str, Field(min_length=1, max_length=50)], ...),
+        categories=(
+            Annotated[list[Literal[names]], Field(min_length=1, max_length=3)],  # type: ignore[valid-type]
+            ...,
+        ),
+    )
+    keywords = Annotated[list[keyword], Field(min_length=1, max_length=MAX_KEYWORDS)]  # type: ignore[valid-type]
+    model = create_model("Question", __base__=QuestionAnswer, keywords=(keywords, ...))  # type: ignore[call-overload]
+    return cast(type[QuestionAnswer], model)

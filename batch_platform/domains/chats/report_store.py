@@ -108,7 +108,7 @@ class ChatReportSource:
         """The figures a manager reads first."""
         days = self.day_totals()
         length = (self._end - self._start).days + 1
-        (keywords, rows, models, made_up), = self._rows(
+        ((keywords, rows, models, made_up),) = self._rows(
             """
             SELECT count(DISTINCT keyword), count(*), string_agg(DISTINCT model, ', '),
                    EXISTS (SELECT 1 FROM chats.extractions WHERE is_made_up
@@ -117,12 +117,12 @@ class ChatReportSource:
             FROM chats.classifications WHERE chat_date BETWEEN %(start)s AND %(end)s
             """
         )
-        (previous,), = self._db.fetch_all(
+        ((previous,),) = self._db.fetch_all(
             "SELECT sum(landed_rows)::bigint FROM chats.extractions"
             " WHERE chat_date BETWEEN %s AND %s",
             [self._start - timedelta(days=length), self._start - timedelta(days=1)],
         )
-        (cost,), = self._rows(
+        ((cost,),) = self._rows(
             """
             SELECT coalesce(sum(cost_krw), 0)::float8 FROM llm.calls
             WHERE task = 'chats.classify'

@@ -84,7 +84,7 @@ class ChatStore:
         for text, count, asked_at in self._db.stream(
             "SELECT input_text, count(*), min(created_at) FROM chats.raw_chats"
             f" WHERE chat_date = %s AND {_IS_ASKED}"
-            " GROUP BY input_text ORDER BY count(*) DESC, input_text COLLATE \"C\"",
+            ' GROUP BY input_text ORDER BY count(*) DESC, input_text COLLATE "C"',
             [day],
         ):
             yield Question(text_id(text), text, count, asked_at)
@@ -179,9 +179,11 @@ class ChatStore:
         )
         return rows
 
-    def warnings(self, day: date) -> list[str]:
-        """What the extraction of the day had to say about the source."""
+    def warnings(self, start: date, end: date) -> list[str]:
+        """What the extractions of the days had to say about the source, each sentence once."""
         rows = self._db.fetch_all(
-            "SELECT unnest(warnings) FROM chats.extractions WHERE chat_date = %s", [day]
+            "SELECT DISTINCT unnest(warnings) FROM chats.extractions"
+            " WHERE chat_date BETWEEN %s AND %s ORDER BY 1",
+            [start, end],
         )
         return [row[0] for row in rows]

@@ -148,9 +148,7 @@ def classify_day(
 class _DayRows:
     """The two tables' rows of a day as answers arrive; on disk until the day is complete."""
 
-    def __init__(
-        self, day: date, choice: CategoryChoice, is_made_up: bool, llm: BulkLlm
-    ) -> None:
+    def __init__(self, day: date, choice: CategoryChoice, is_made_up: bool, llm: BulkLlm) -> None:
         self.questions = Spool(QUESTION_SCHEMA)
         self.classifications = Spool(CLASSIFICATION_SCHEMA)
         self.classified = 0

@@ -1,4 +1,4 @@
-"""The platform's own PostgreSQL: connections, holds on partitions, whole-partition writing, migrations.
+"""The platform's own PostgreSQL: connections, holds on partitions, whole writing, migrations.
 
 A domain's tables and SQL do not belong here but in the domain's `store`.
 """

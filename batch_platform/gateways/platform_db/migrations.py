@@ -1,4 +1,4 @@
-"""Bringing the platform's tables to this version: Alembic, with SQL written by hand in `migrations/`.
+"""Bringing the platform's tables to this version: Alembic, with hand-written SQL (`migrations/`).
 
 Dagster's own tables are in another database and are Dagster's business.
 """

@@ -98,7 +98,20 @@ def test_every_text_comes_back_exactly(platform_db: PlatformDb, texts: list[str]
 
 
 def test_texts_that_look_like_csv_or_null_come_back_exactly(platform_db: PlatformDb) -> None:
-    texts = ["", " ", "NULL", "\\N", "\\.", '"', '""', "a,b", "line\nbreak", "\r\n", "\ufeffx", "🙂"]
+    texts = [
+        "",
+        " ",
+        "NULL",
+        "\\N",
+        "\\.",
+        '"',
+        '""',
+        "a,b",
+        "line\nbreak",
+        "\r\n",
+        "\ufeffx",
+        "🙂",
+    ]
     write(platform_db, texts)
     assert texts_of(platform_db) == texts
 
@@ -126,9 +139,7 @@ def test_a_reader_never_sees_half_of_a_partition(platform_db: PlatformDb) -> Non
 
 
 def test_two_writers_of_one_partition_take_turns(platform_db: PlatformDb) -> None:
-    writers = [
-        threading.Thread(target=write, args=(platform_db, [name] * 50)) for name in "abcdef"
-    ]
+    writers = [threading.Thread(target=write, args=(platform_db, [name] * 50)) for name in "abcdef"]
     for writer in writers:
         writer.start()
     for writer in writers:

@@ -63,7 +63,9 @@ def test_two_categories_of_one_name_are_a_configuration_error() -> None:
 
 
 def test_excluded_categories_are_not_offered() -> None:
-    offered = usable_categories([OTHER, GRADES, VIOLENCE], default_id=11, excluded_ids=[4], table="t")
+    offered = usable_categories(
+        [OTHER, GRADES, VIOLENCE], default_id=11, excluded_ids=[4], table="t"
+    )
     assert offered == (VIOLENCE, OTHER)
 
 

@@ -20,9 +20,13 @@ def test_a_day_in_seoul_begins_nine_hours_before_utc() -> None:
     assert end == datetime(2026, 11, 19, 15, tzinfo=UTC)
 
 
-@given(st.dates(date(1950, 1, 1), date(2090, 1, 1)), st.sampled_from(["Asia/Seoul", "Europe/Berlin"]))
+@given(
+    st.dates(date(1950, 1, 1), date(2090, 1, 1)), st.sampled_from(["Asia/Seoul", "Europe/Berlin"])
+)
 def test_days_follow_one_another_without_gap_or_overlap(day: date, zone: str) -> None:
-    assert day_window(day, ZoneInfo(zone))[1] == day_window(day + timedelta(days=1), ZoneInfo(zone))[0]
+    assert (
+        day_window(day, ZoneInfo(zone))[1] == day_window(day + timedelta(days=1), ZoneInfo(zone))[0]
+    )
 
 
 def test_today_is_the_zone_s_day() -> None:
@@ -36,7 +40,8 @@ def test_a_past_day_can_be_written_in_several_ways(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("2026-11-20", "not over yet"), ("2027-01-01", "not over yet"), ("19.11.", "not a date")]
+    ("text", "words"),
+    [("2026-11-20", "not over yet"), ("2027-01-01", "not over yet"), ("19.11.", "not a date")],
 )
 def test_a_day_that_is_not_over_or_no_day_is_refused_in_one_sentence(text: str, words: str) -> None:
     with pytest.raises(PermanentError, match=words):
