@@ -1,0 +1,1 @@
+"""The nightly systems, a folder each. They do not import one another."""

@@ -1,0 +1,1 @@
+"""Questions of a counselling chat: read, classified, reported, mailed, published back."""

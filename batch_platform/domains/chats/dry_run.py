@@ -1,4 +1,4 @@
-"""What classifying a day would take: counted from the source itself, nothing asked, nothing written."""
+"""What classifying a day would take, counted from the source: nothing asked, nothing written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -27,7 +27,8 @@ class Extraction:
         mended_rows: Landed rows whose text held NUL characters, which PostgreSQL cannot store.
         undated_rows: Rows of the source, of any day, whose time is a zero date or missing: they
             belong to no day and land nowhere.
-        warnings: What the source cannot hold, one sentence each (a table in `utf8` has lost its emoji).
+        warnings: What the source cannot hold, one sentence each (a table in `utf8` has lost its
+            emoji).
     """
 
     chat_date: date
@@ -56,7 +57,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationRow:
-    """One (question, keyword, category) of a day: a line of the report and of the source's table."""
+    """One (question, keyword, category) of a day: a line of report and source's table."""
 
     chat_date: date
     question: str
@@ -99,7 +100,7 @@ class DayTotal:
 
 @dataclass(frozen=True, slots=True)
 class KeywordTotal:
-    """A keyword over a report's days: distinct questions that carry it, and times they were asked."""
+    """A keyword over a report's days: distinct questions that carry it, times they were asked."""
 
     keyword: str
     question_count: int

@@ -1,5 +1,6 @@
-"""SQL of the chats domain on the platform's database. Rules are in `logic`, tables in
-`migrations/`, what a report reads in `report_store`.
+"""SQL of the chats domain on the platform's database.
+
+Rules are in `logic`, tables in `migrations/`, what a report reads in `report_store`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """The chats domain's steps in plain Python: each reads like the sentence that describes it.
 
-Gateways, settings and the clock are handed in; neither Dagster nor SQL is known here. Extraction and
-what a report or a mail looks like have files of their own.
+Gateways, settings and the clock are handed in; neither Dagster nor SQL is known here. Extraction
+and what a report or a mail looks like have files of their own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -132,8 +132,8 @@ def classify_day(
                 rows.add_quarantined(question, outcome.reason)
         if too_many_quarantined(rows.quarantined, asked.rows, chats.quarantine_share):
             raise PermanentError(
-                f"{rows.quarantined:,} of {asked.rows:,} questions of {day} could not be classified,"
-                f" more than CHATS_MAX_QUARANTINE_SHARE={chats.quarantine_share} allows",
+                f"{rows.quarantined:,} of {asked.rows:,} questions of {day} could not be"
+                f" classified, more than CHATS_MAX_QUARANTINE_SHARE={chats.quarantine_share} allows",
                 "See llm.quarantine for the reasons; what was answered is kept",
             )
         with db.replacing("chats/classifications", day.isoformat()) as transaction:
