@@ -133,7 +133,7 @@ def classify_day(
         if too_many_quarantined(rows.quarantined, asked.rows, chats.quarantine_share):
             raise PermanentError(
                 f"{rows.quarantined:,} of {asked.rows:,} questions of {day} could not be"
-                f" classified, more than CHATS_MAX_QUARANTINE_SHARE={chats.quarantine_share} allows",
+                f" classified; CHATS_MAX_QUARANTINE_SHARE allows {chats.quarantine_share:.0%}",
                 "See llm.quarantine for the reasons; what was answered is kept",
             )
         with db.replacing("chats/classifications", day.isoformat()) as transaction:
