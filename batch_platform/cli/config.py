@@ -6,8 +6,13 @@ import typer
 from pydantic import SecretStr
 
 from batch_platform.cli.console import out, show_table
-from batch_platform.cli.reach import Reached, reach_everything
-from batch_platform.core.settings import Section, Settings, env_file, load_settings
+from batch_platform.core.settings import (
+    Section,
+    Settings,
+    UnreadableSettingsError,
+    env_file,
+    load_settings,
+)
 
 app = typer.Typer(help="설정을 보고 확인합니다.", no_args_is_help=True)
 
@@ -21,7 +26,8 @@ def show(
 ) -> None:
     """모든 설정과 뜻을 보입니다. 비밀 값은 가립니다."""
     settings = load_settings()
-    out.print(f"프로필 [bold]{settings.profile}[/bold] · 파일 {env_file()} · 폴더 {settings.home}")
+    places = f"프로필 {settings.profile} · 파일 {env_file()} · 폴더 {settings.home}"
+    out.print(places, markup=False, soft_wrap=True)
     names = list(dict.fromkeys(name for name, *_ in settings.variables()))
     if section and section not in names:
         raise typer.BadParameter(f"{section}은(는) 없는 묶음입니다. 가능: {', '.join(names)}")
@@ -38,19 +44,19 @@ def show(
 
 @app.command(epilog="예: batch-platform config validate && batch-platform chats batch")
 def validate() -> None:
-    """설정을 하나씩 확인합니다: 데이터베이스, 메일, 모델에 닿는지까지."""
-    settings = load_settings()
+    """설정과 데이터베이스, 메일, 모델에 닿는지 확인합니다. 문제가 있으면 종료 코드 2."""
+    from batch_platform.cli.reach import reach_everything, show_reached
+
+    try:
+        settings = load_settings()
+    except UnreadableSettingsError as error:
+        show_table("읽을 수 없는 설정", ["문제"], [(problem,) for problem in error.problems])
+        raise typer.Exit(2) from None
     results = reach_everything(settings)
-    show_results("설정 확인", results)
+    show_reached("설정 확인", results)
     if any(result.is_problem for result in results):
-        raise typer.Exit(1)
+        raise typer.Exit(2)
     out.print("[green]문제가 없습니다.[/green]")
-
-
-def show_results(title: str, results: list[Reached]) -> None:
-    """Show what was reached, a line each."""
-    marks = {"ok": "[green]정상[/green]", "off": "[dim]꺼짐[/dim]", "bad": "[red]문제[/red]"}
-    show_table(title, ["무엇", "상태", "내용"], [(r.what, marks[r.state], r.note) for r in results])
 
 
 def masked(value: object) -> str:

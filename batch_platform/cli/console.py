@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,8 +16,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from batch_platform.core.progress import ProgressReport
+
+_WIDTH_OF_A_FILE = 240
+"""Columns of a line that goes to a file or a pipe: a path there must not be broken in two."""
 
 out = Console()
 """What a command was asked for; safe to pipe."""
@@ -25,19 +29,37 @@ out = Console()
 err = Console(stderr=True)
 """Progress, warnings and errors."""
 
+for _console in (out, err):
+    if not _console.is_terminal:
+        _console.width = _WIDTH_OF_A_FILE
+
 MADE_UP = "[yellow]데모: 모든 데이터와 답변은 가상(샌드박스)입니다[/yellow]"
 
 
+def marked(markup: str) -> Text:
+    """A cell with colours: `marked("[green]정상[/green]")`. Other cells are shown as they are."""
+    return Text.from_markup(markup)
+
+
 def show_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    right: Sequence[int] = (),
 ) -> None:
     """Print a table; `right` names the columns, by index, that are numbers."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else escape(str(cell)) for cell in row))
     out.print(table)
+
+
+def show_error(sentence: str) -> None:
+    """Print the one line that ends a command, or that a part of it failed with."""
+    err.print(f"[bold red]오류[/bold red] {escape(' '.join(sentence.split()))}", soft_wrap=True)
 
 
 class ProgressBars:

@@ -1,21 +1,24 @@
 """`batch-platform`: every command of the platform under one roof.
 
 Commands are thin: they read options, call the domains or operations, and show what came of it in
-Korean. Only this file decides how an error ends a command.
+Korean. Only this file decides how an error ends a command. What is slow to import (Dagster, Arrow,
+SQLAlchemy) is imported by the command that needs it: `--help` answers at once.
 """
 
+import logging
 import sys
 from typing import Annotated
 
 import typer
 
 from batch_platform.cli import chats, config, platform
-from batch_platform.cli.console import err
+from batch_platform.cli.console import err, show_error
 from batch_platform.core.errors import ConfigurationError, PlatformError
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
 EXIT_INTERRUPTED = 130
+_DEBUG = "--debug"
 
 app = typer.Typer(
     name="batch-platform",
@@ -33,30 +36,35 @@ platform.register(app)
 
 @app.callback()
 def root(
-    debug: Annotated[bool, typer.Option("--debug", help="오류가 나면 스택 트레이스를 보입니다.")] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(_DEBUG, help="기록과 스택 트레이스를 보입니다. 명령 뒤에 써도 됩니다."),
+    ] = False,
 ) -> None:
-    """Read the options that all commands share."""
-    # Read again by `main`, which Typer does not hand a context.
-    del debug
+    """야간 배치 플랫폼: 분류, 보고서, 메일을 한 곳에서 실행하고 확인합니다."""
+    del debug  # read by `main`, wherever in the line it stands; here for --help
 
 
 def main() -> None:
-    """Run a command; an error ends it with one line that says what is wrong and what to do."""
-    is_debug = "--debug" in sys.argv
+    """Run a command; an error ends it with one line that says what is wrong and what to do.
+
+    Exit codes: 0 done, 1 failed, 2 wrong options or settings, 130 ended with Ctrl-C.
+    """
+    arguments = [argument for argument in sys.argv[1:] if argument != _DEBUG]
+    is_debug = len(arguments) < len(sys.argv) - 1
+    logging.getLogger("batch_platform").setLevel(logging.DEBUG if is_debug else logging.WARNING)
     try:
-        app(standalone_mode=True)
+        app(arguments)
     except PlatformError as error:
         if is_debug:
             raise
-        err.print(f"[bold red]오류[/bold red] {_escaped(str(error))}", soft_wrap=True)
+        show_error(str(error))
         sys.exit(EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else EXIT_FAILED)
-    except KeyboardInterrupt:
-        err.print("중단했습니다. 끝난 일은 저장되어 있고, 다시 실행하면 이어서 합니다.")
-        sys.exit(EXIT_INTERRUPTED)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
+    except SystemExit as end:
+        # Typer makes this of Ctrl-C.
+        if end.code == EXIT_INTERRUPTED:
+            err.print("중단했습니다. 끝난 일은 저장되어 있고, 다시 실행하면 이어서 합니다.")
+        raise
 
 
 if __name__ == "__main__":

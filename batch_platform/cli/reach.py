@@ -1,11 +1,12 @@
-"""Trying whether everything the settings name can be reached. Reads only, asks no model anything."""
+"""Trying whether all that the settings name can be reached. Reads only, asks no model anything."""
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from batch_platform.core.errors import PlatformError
+from batch_platform.cli.console import marked, show_table
+from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.workflow import read_categories
 from batch_platform.gateways.mail import Mailer
@@ -37,6 +38,13 @@ def reach_everything(settings: Settings) -> list[Reached]:
         _mail(settings),
         _try("보고서 폴더", lambda: _folder(settings)),
     ]
+
+
+def show_reached(title: str, results: Sequence[Reached]) -> None:
+    """Show what was reached, a line each."""
+    marks = {"ok": "[green]정상[/green]", "off": "[dim]꺼짐[/dim]", "bad": "[red]문제[/red]"}
+    rows = [(result.what, marked(marks[result.state]), result.note) for result in results]
+    show_table(title, ["무엇", "상태", "내용"], rows)
 
 
 def _try(what: str, attempt: Callable[[], str]) -> Reached:
@@ -80,6 +88,6 @@ def _people(recipients: Sequence[str]) -> str:
 def _folder(settings: Settings) -> str:
     folder = settings.chats_report_folder
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        raise PlatformError(f"{existing} cannot be written", "Set CHATS_REPORT_FOLDER")
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ConfigurationError(f"{existing} cannot be written", "Set CHATS_REPORT_FOLDER")
     return str(folder)

@@ -1,6 +1,7 @@
 """Running assets for a command: the same assets, in the same Dagster instance as the webserver's.
 
-Whatever a command did is thus in the webserver's history, and whatever holds for a night holds here.
+Whatever a command did is thus in the webserver's history, and whatever holds for a night holds
+here.
 """
 
 import logging
@@ -10,17 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import RunFailureReason
 
 from batch_platform.build import build_definitions
-from batch_platform.cli.console import progress_bars
+from batch_platform.cli.console import err, progress_bars, show_error, show_table
+from batch_platform.core.errors import ConfigurationError
 from batch_platform.core.settings import PROJECT_ROOT, Settings
-from batch_platform.operations.failed_steps import FailedStep, failed_step
+from batch_platform.operations.abandoned_runs import fail_abandoned_runs, watched_run
+from batch_platform.operations.failed_steps import FailedStep, failed_steps
 from batch_platform.orchestration.progress import ProgressListener
-from batch_platform.orchestration.results import stopwatch
 from batch_platform.orchestration.steps import COMMAND_TAG
+
+_LONGEST_COMMAND = 500
+
 
 @dataclass(frozen=True)
 class MadeAsset:
@@ -37,10 +43,14 @@ class RunResult:
 
     run_id: str
     is_success: bool
-    seconds: float
     made: list[MadeAsset] = field(default_factory=list)
     failures: list[FailedStep] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
+
+    @property
+    def is_misconfigured(self) -> bool:
+        """Whether it failed because a setting is wrong: the next run would too."""
+        return any(each.error_type == ConfigurationError.__name__ for each in self.failures)
 
 
 def dagster_home(settings: Settings) -> Path:
@@ -57,13 +67,7 @@ def dagster_home(settings: Settings) -> Path:
 
 
 def run_job(
-    job_name: str,
-    partition: str,
-    *,
-    settings: Settings,
-    assets: Sequence[str] = (),
-    run_config: Mapping[str, Any] | None = None,
-    is_debug: bool = False,
+    job_name: str, partition: str, *, settings: Settings, assets: Sequence[str] = ()
 ) -> RunResult:
     """Run a job, or some of its assets, on one partition in this process, with progress bars.
 
@@ -72,34 +76,80 @@ def run_job(
         partition: The partition's key.
         settings: What the run's resources use, changed by the command's options.
         assets: Keys `group/name` of the assets to run; all of the job's by default.
-        run_config: Dagster's configuration of the run.
-        is_debug: Show Dagster's own log.
+
+    Raises:
+        KeyboardInterrupt: A person ended it; the run is marked as failed.
     """
-    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
-    logging.getLogger("dagster").setLevel(logging.DEBUG if is_debug else logging.CRITICAL)
-    seconds = stopwatch()
-    with progress_bars() as bars, dg.DagsterInstance.get() as instance:
+    home = dagster_home(settings)
+    os.environ["DAGSTER_HOME"] = str(home)
+    log_level = _dagster_log_level()
+    logging.getLogger("dagster").setLevel(log_level)
+    run_id, watched = str(uuid4()), home / "commands"
+    with (
+        progress_bars() as bars,
+        dg.DagsterInstance.get() as instance,
+        watched_run(watched, run_id),
+    ):
+        fail_abandoned_runs(watched, instance)
         definitions = build_definitions(settings, {"progress": ProgressListener(bars)})
         result = definitions.resolve_job_def(job_name).execute_in_process(
-            run_config={
-                **(run_config or {}),
-                "loggers": {"console": {"config": {"log_level": "DEBUG" if is_debug else "CRITICAL"}}},
-            },
+            run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
             instance=instance,
             partition_key=partition,
             asset_selection=[dg.AssetKey(key.split("/")) for key in assets] or None,
-            tags={COMMAND_TAG: " ".join(["batch-platform", *sys.argv[1:]])[:500]},
+            tags={COMMAND_TAG: " ".join(["batch-platform", *sys.argv[1:]])[:_LONGEST_COMMAND]},
             raise_on_error=False,
+            run_id=run_id,
         )
-    return _as_result(result, partition, seconds())
+    if _is_interrupted(result):
+        raise KeyboardInterrupt
+    return _as_result(result, partition)
 
 
-def interrupted() -> type[BaseException]:
-    """The error by which Dagster says that a person ended a run."""
-    return DagsterExecutionInterruptedError
+def show_run(partition: str, result: RunResult) -> None:
+    """Show what a run made, and in one line each what failed."""
+    rows = [
+        (
+            made.asset,
+            made.partition,
+            f"{int(made.metadata.get('dagster/row_count', 0)):,}",
+            f"{float(made.metadata.get('seconds', 0)):.1f}",
+            _won(made),
+            made.metadata.get("path") or made.metadata.get("note") or "",
+        )
+        for made in result.made
+    ]
+    if rows:
+        columns = ["자산", "파티션", "행", "초", "원", "결과"]
+        show_table(f"{partition} · 실행 {result.run_id[:8]}", columns, rows, right=(2, 3, 4))
+    for check in result.failed_checks:
+        err.print(f"[yellow]점검 실패[/yellow] {check}")
+    for failure in result.failures:
+        kind = "" if failure.is_expected else f"{failure.error_type}: "
+        show_error(f"{failure.step} {partition}: {kind}{failure.sentence}")
 
 
-def _as_result(result: dg.ExecuteInProcessResult, partition: str, seconds: float) -> RunResult:
+def _won(made: MadeAsset) -> str:
+    cost = made.metadata.get("cost_krw")
+    return "" if cost is None else f"{float(cost):,.1f}"
+
+
+def _dagster_log_level() -> str:
+    """Dagster's own log is shown with --debug only, which `main` says through the log level."""
+    is_debug = logging.getLogger("batch_platform").isEnabledFor(logging.DEBUG)
+    return "DEBUG" if is_debug else "CRITICAL"
+
+
+def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    # Dagster takes Ctrl-C for a failure of the run and goes on; a command must end.
+    return any(
+        event.is_run_failure
+        and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        for event in result.all_events
+    )
+
+
+def _as_result(result: dg.ExecuteInProcessResult, partition: str) -> RunResult:
     made = [
         MadeAsset(
             event.asset_key.to_user_string() if event.asset_key else "",
@@ -116,5 +166,6 @@ def _as_result(result: dg.ExecuteInProcessResult, partition: str, seconds: float
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed
     ]
-    failures = [failed_step(event) for event in result.all_events if event.is_step_failure]
-    return RunResult(result.run_id, result.success, seconds, made, failures, failed_checks)
+    return RunResult(
+        result.run_id, result.success, made, failed_steps(result.all_events), failed_checks
+    )

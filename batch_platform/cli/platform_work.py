@@ -1,0 +1,147 @@
+"""What the commands about the platform as a whole do.
+
+Imports all that they need, so `platform` imports this file only inside a command.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+
+from rich.text import Text
+
+from batch_platform.cli.console import marked, out, show_table
+from batch_platform.cli.reach import reach_everything, show_reached
+from batch_platform.cli.runs import RunResult, run_job, show_run
+from batch_platform.cli.servers import run_servers
+from batch_platform.cli.up_claim import end_up
+from batch_platform.core.days import today, utc_now
+from batch_platform.core.settings import Settings, demo_env_file, load_settings
+from batch_platform.domains.chats.store import ChatStore, DayCounts
+from batch_platform.gateways.embedded_postgres import server_folder
+from batch_platform.gateways.leased_process import stop
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db.migrations import current_revision, migrate
+from batch_platform.gateways.platform_services import (
+    lease_sandbox,
+    open_platform_db,
+    platform_database_url,
+    sandbox_folder,
+)
+from batch_platform.orchestration.results import stopwatch
+
+_STATUS_DAYS = 7
+
+
+def run_demo() -> bool:
+    """Make yesterday's partition of every domain from sample data; tell whether all went well."""
+    home = demo_env_file().parent
+    home.mkdir(parents=True, exist_ok=True)
+    sandbox = lease_sandbox(home)
+    settings = load_settings()
+    day = today(utc_now, settings.platform.zone) - timedelta(days=1)
+    # A process of its own: nothing of the platform imports the sandbox.
+    subprocess.run(
+        [sys.executable, "-m", "batch_platform.sandbox.sample_sources", str(home), str(day)],
+        check=True,
+    )
+    seconds = stopwatch()
+    result = run_job("chats_night_job", day.isoformat(), settings=settings)
+    show_run(day.isoformat(), result)
+    if result.is_success:
+        _show_places(result, settings, sandbox, seconds())
+    return result.is_success
+
+
+def serve(settings: Settings, port: int) -> None:
+    """Bring the database to this version and serve until a signal ends it.
+
+    Raises:
+        ConfigurationError: The port is taken, or `up` runs already.
+        PermanentError: A server keeps dying.
+    """
+    run_servers(settings, port, lambda: _prepared_addresses(settings))
+
+
+def end_everything(settings: Settings) -> None:
+    """End what runs in the background, whoever uses it, and say what there was."""
+    ended = {
+        "웹서버와 데몬": end_up(settings.home),
+        "샌드박스": stop(sandbox_folder(settings.home)),
+        "내장 PostgreSQL": stop(server_folder(settings.home)),
+    }
+    for what, was_running in ended.items():
+        out.print(f"{what}: {'끝냈습니다' if was_running else '실행 중이 아니었습니다'}")
+
+
+def show_status(settings: Settings) -> bool:
+    """Show what can be reached and the last nights; tell whether the database is among it."""
+    results = reach_everything(settings)
+    show_reached(f"상태 · 프로필 {settings.profile}", results)
+    if results[0].is_problem:
+        return False
+    last = today(utc_now, settings.platform.zone) - timedelta(days=1)
+    counts = ChatStore(open_platform_db(settings)).day_counts(
+        last - timedelta(days=_STATUS_DAYS - 1), last
+    )
+    show_table(
+        f"채팅: 최근 {_STATUS_DAYS}일",
+        ["날짜", "채팅", "분류 / 질문", "보류", "상태"],
+        [
+            (
+                day.chat_date,
+                "-" if day.landed_rows is None else f"{day.landed_rows:,}",
+                f"{day.classified_count:,} / {day.question_count:,}",
+                f"{day.quarantined_count:,}",
+                _day_state(day),
+            )
+            for day in reversed(counts)
+        ],
+        right=(1, 2, 3),
+    )
+    return True
+
+
+def bring_to_this_version(settings: Settings) -> None:
+    """Apply the migrations that the database lacks, and say from what to what."""
+    db = PlatformDb(platform_database_url(settings))
+    before = current_revision(db)
+    migrate(db)
+    after = current_revision(db)
+    change = f"이미 {after}입니다." if before == after else f"{before or '빈 곳'} → {after}"
+    out.print(f"{db.address}: {change}", markup=False, soft_wrap=True)
+
+
+def _prepared_addresses(settings: Settings) -> list[tuple[str, str]]:
+    """Bring the database to this version; tell where it and the demo's mails are."""
+    db = PlatformDb(platform_database_url(settings))
+    migrate(db)
+    addresses = [("데이터베이스", db.address)]
+    if settings.is_made_up:
+        addresses.append(("메일", str(lease_sandbox(settings.home)["mail_page_url"])))
+    return addresses
+
+
+def _day_state(day: DayCounts) -> Text:
+    if not day.is_extracted:
+        return marked("[dim]아직[/dim]")
+    if day.missing_count:
+        return marked(f"[yellow]{day.missing_count:,}개 남음[/yellow]")
+    return marked("[green]완료[/green]") if day.question_count else Text("채팅 없음")
+
+
+def _show_places(
+    result: RunResult, settings: Settings, sandbox: Mapping[str, object], seconds: float
+) -> None:
+    cost = sum(float(made.metadata.get("cost_krw", 0)) for made in result.made)
+    calls = sum(int(made.metadata.get("model_calls", 0)) for made in result.made)
+    reports = [str(made.metadata["path"]) for made in result.made if "path" in made.metadata]
+    rows = [
+        ("보고서", "\n".join(reports) or "-"),
+        ("메일", f"{sandbox.get('mail_page_url', '')} (batch-platform up 이 켜져 있을 때)"),
+        ("데이터", settings.home),
+        ("모델 호출", f"{calls:,}회 · {cost:,.1f}원 (가상)"),
+        ("걸린 시간", f"{seconds:.1f}초"),
+        ("다음", f"batch-platform up  →  {settings.platform.webserver_url}"),
+    ]
+    show_table("데모 결과", ["무엇", "어디"], rows)
