@@ -1,10 +1,12 @@
-"""Why a step failed, in one sentence, from what Dagster recorded of it."""
+"""Why a run failed, in a sentence a step, from what Dagster recorded of it."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dagster import DagsterEvent
+from dagster_shared.error import SerializableErrorInfo
 
-_PLATFORM_ERRORS = "batch_platform"
+_PLATFORM_ERRORS = "batch_platform."
 
 
 @dataclass(frozen=True)
@@ -12,6 +14,7 @@ class FailedStep:
     """A failed step: its name, the error's type and its sentence.
 
     Attributes:
+        step: `group/asset`, or the job's name when the run failed outside of any step.
         is_expected: Whether the platform itself raised the error, with a remedy in the sentence.
     """
 
@@ -21,18 +24,44 @@ class FailedStep:
     is_expected: bool
 
 
+def failed_steps(events: Iterable[DagsterEvent]) -> list[FailedStep]:
+    """Read a run's events: the steps that failed, or else what ended the run before any step."""
+    events = list(events)
+    steps = [failed_step(event) for event in events if event.is_step_failure]
+    return steps or [
+        _failure(event.job_name, event.job_failure_data.error, event.message)
+        for event in events
+        if event.is_run_failure
+    ]
+
+
 def failed_step(event: DagsterEvent) -> FailedStep:
-    """Read a step failure event: the innermost error is what went wrong, the rest wraps it."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    message = error.message.strip() if error is not None else (event.message or "")
-    # Recorded as "package.module.ErrorType: sentence".
-    kind, separator, sentence = message.partition(": ")
+    """Read a step failure event."""
     step = (event.step_key or event.job_name).replace("__", "/")
+    return _failure(step, event.step_failure_data.error, event.message)
+
+
+def _failure(step: str, error: SerializableErrorInfo | None, message: str | None) -> FailedStep:
+    cause = _cause(error)
+    told = cause.message.strip() if cause is not None else (message or "")
+    # Recorded as "package.module.ErrorType: sentence".
+    kind, separator, sentence = told.partition(": ")
     return FailedStep(
         step=step,
         error_type=kind.rsplit(".", 1)[-1] if separator else "",
-        sentence=sentence if separator else message,
+        sentence=sentence if separator else told,
         is_expected=kind.startswith(_PLATFORM_ERRORS),
     )
+
+
+def _cause(error: SerializableErrorInfo | None) -> SerializableErrorInfo | None:
+    """What went wrong: the platform's own error, which knows a remedy, else the innermost one."""
+    chain = list(_chain(error))
+    ours = (each for each in chain if each.message.startswith(_PLATFORM_ERRORS))
+    return next(ours, chain[-1] if chain else None)
+
+
+def _chain(error: SerializableErrorInfo | None) -> Iterator[SerializableErrorInfo]:
+    while error is not None:
+        yield error
+        error = error.cause
