@@ -7,7 +7,7 @@ from typing import cast
 
 from batch_platform.core.hashing import text_id
 from batch_platform.core.settings import ChatsSettings, Settings
-from batch_platform.domains.chats.logic import text_for_model
+from batch_platform.domains.chats.logic import is_blank, text_for_model
 from batch_platform.domains.chats.prompts import classification_task
 from batch_platform.domains.chats.workflow import read_categories
 from batch_platform.gateways.llm import BulkLlm, Estimate, Item
@@ -36,7 +36,7 @@ def estimate_day(day: date, *, source: SourceDatabase, llm: BulkLlm, settings: S
         for text in _texts(day, source, settings.chats):
             chats += 1
             question_id = text_id(text)
-            if text.strip() and question_id not in seen:
+            if not is_blank(text) and question_id not in seen:
                 seen.add(question_id)
                 yield Item(question_id, text_for_model(text))
 

@@ -1,5 +1,6 @@
 """The chats domain's rules. Pure: values in, values out; no SQL, no Dagster, no model."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,6 +11,14 @@ MAX_TEXT_FOR_MODEL = 3_000
 """Characters of a question that the model reads; what a question is about stands at its ends."""
 
 _KEPT_AT_END = 600
+
+INVISIBLE = r"\t-\r \u0085\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
+"""Unicode's white space and what machines type without anybody seeing it.
+
+As in the brackets of a regular expression, of Python's and of PostgreSQL's alike.
+"""
+
+_VISIBLE = re.compile(f"[^{INVISIBLE}]")
 
 
 def usable_categories(
@@ -49,6 +58,11 @@ def usable_categories(
             "Rename them, or leave one out with BATCH_EXCLUDE_CATEGORY_IDS",
         )
     return tuple(offered)
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether a text is no question: white space, or what machines type without a trace."""
+    return _VISIBLE.search(text) is None
 
 
 def final_category(chosen: Sequence[Category], default: Category) -> Category:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 import pyarrow as pa
 
 from batch_platform.core.hashing import text_id
+from batch_platform.domains.chats.logic import INVISIBLE
 from batch_platform.domains.chats.models import Extraction, Question
 from batch_platform.gateways.platform_db import PartitionTransaction, PlatformDb
 
@@ -47,8 +48,8 @@ CLASSIFICATION_SCHEMA = pa.schema(
 )
 """Rows of `chats.classifications`."""
 
-# What a person would call empty; NO-BREAK SPACE, zero-width space and BOM are typed by machines.
-_IS_ASKED = r"input_text ~ '[^[:space:]\u00a0\u200b\ufeff]'"
+# Not [:space:], whose meaning is the database's locale's.
+_IS_ASKED = f"input_text ~ '[^{INVISIBLE}]'"
 
 
 @dataclass(frozen=True)
