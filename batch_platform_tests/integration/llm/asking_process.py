@@ -6,7 +6,7 @@ Arguments: database URL, model server's URL, items, workers, requests a minute o
 import sys
 
 from batch_platform.gateways.llm import Answered, open_bulk_llm
-from batch_platform_tests.integration.llm.conftest import classify, model_settings, questions
+from batch_platform_tests.integration.llm.asking import classify, model_settings, questions
 
 
 def main() -> None:

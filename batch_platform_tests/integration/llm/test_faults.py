@@ -13,13 +13,8 @@ from batch_platform.core.errors import (
 from batch_platform.gateways.llm import Answered, BulkLlm, Item, Quarantined
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.sandbox.model_server import RunningModelServer, running_model_server
-from batch_platform_tests.integration.llm.conftest import (
-    Classified,
-    MakeLlm,
-    classify,
-    questions,
-    short_sleep,
-)
+from batch_platform_tests.integration.llm.asking import Classified, classify, questions
+from batch_platform_tests.integration.llm.conftest import MakeLlm, short_sleep
 
 FAST = {"sleep": short_sleep}
 POISON = "독이 든 질문입니다 hong@example.com"

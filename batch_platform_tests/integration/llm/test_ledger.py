@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform_tests.integration.llm.conftest import MakeLlm, classify, questions
+from batch_platform_tests.integration.llm.asking import classify, questions
+from batch_platform_tests.integration.llm.conftest import MakeLlm
 
 
 def test_costs_add_up_in_rows_and_views(

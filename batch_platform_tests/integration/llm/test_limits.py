@@ -11,7 +11,8 @@ from batch_platform.core.errors import BudgetExceededError
 from batch_platform.gateways.llm import Answered
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.sandbox.model_server import RunningModelServer
-from batch_platform_tests.integration.llm.conftest import MakeLlm, classify, questions
+from batch_platform_tests.integration.llm.asking import classify, questions
+from batch_platform_tests.integration.llm.conftest import MakeLlm
 
 
 @pytest.mark.parametrize("limiter", ["sliding", "fixed", "bucket"])
