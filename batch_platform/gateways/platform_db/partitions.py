@@ -5,7 +5,7 @@ simplest and nearly the fastest, and it alone removes rows that are gone.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pyarrow as pa
@@ -75,8 +75,9 @@ def _without_zones(batch: pa.RecordBatch) -> pa.RecordBatch:
 
     Arrow needs twelve times as long to print a batch whose times have a zone.
     """
-    columns: list[pa.Array[Any]] = [
+    columns = cast("list[pa.Array[Any]]", batch.columns)  # pyright: ignore[reportUnknownMemberType]
+    bare = [
         column.cast(pa.timestamp("us")) if pa.types.is_timestamp(column.type) else column
-        for column in batch.columns
+        for column in columns
     ]
-    return pa.record_batch(columns, names=batch.schema.names)
+    return pa.record_batch(bare, names=batch.schema.names)
