@@ -1,148 +1,282 @@
-"""Running the webserver and the daemon for `up`: each in its own process group, ended together."""
+"""Running the code server, the webserver and the daemon for `up`, and ending them together.
 
+One code server for both others, as Dagster recommends: the code is loaded once, and a code server
+that dies is noticed and replaced. How one server is run is in `server_process`, that there is only
+one `up` in `up_claim`.
+"""
+
+import json
 import os
 import signal
 import socket
-import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+import dagster as dg
 import httpx
+from dagster._core.storage.tags import GRPC_INFO_TAG
+from rich.cells import set_cell_size
+from sqlalchemy.exc import SQLAlchemyError
 
 from batch_platform.cli.console import err, out
 from batch_platform.cli.runs import dagster_home
-from batch_platform.core.errors import ConfigurationError, PermanentError
+from batch_platform.cli.server_process import ServerProcess
+from batch_platform.cli.up_claim import UpClaim, UpRecord, claimed, end_leftovers
+from batch_platform.core.errors import (
+    ConfigurationError,
+    PermanentError,
+    PlatformError,
+    RetryableError,
+)
 from batch_platform.core.settings import PROJECT_ROOT, Settings
 
 HOST = "127.0.0.1"
-_READY_SECONDS = 60
+_CODE_MODULE = "batch_platform.definitions"
+_CODE_LOCATION = "batch_platform"
+_READY_SECONDS = 120
 _STOP_SECONDS = 20
 _MOST_RESTARTS_A_MINUTE = 5
+_POLL_SECONDS = 0.3
+_NAME_WIDTH = 12
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_ENDED_WITH_THE_PLATFORM = "The platform was stopped while this run went on: launch it again"
+_LOCATION_QUERY = """{ workspaceOrError { ... on Workspace { locationEntries {
+  locationOrLoadError { __typename ... on PythonError { message className causes { message } } }
+} } } }"""
+_NOT_THERE_YET = "DagsterUserCodeUnreachableError"
+"""What a location says while its code server has not started, or not again."""
 
 
-def run_servers(settings: Settings, port: int) -> None:
+def run_servers(
+    settings: Settings, port: int, prepare: Callable[[], Sequence[tuple[str, str]]]
+) -> None:
     """Serve until a signal ends it; a server that dies is started again.
+
+    Args:
+        settings: The active profile's.
+        port: The webserver's port on the loopback address.
+        prepare: Called once nothing stands in the way: makes ready what the servers need, and
+            returns (name, address) of what else people can reach.
 
     Raises:
         ConfigurationError: The port is taken, or `up` runs already.
-        PermanentError: A server keeps dying.
+        PermanentError: The code cannot be loaded, or a server keeps dying.
+        RetryableError: The servers were not ready in time.
     """
-    _require_free(port)
-    pid_file = _pid_file(settings)
-    if _running_pid(pid_file):
-        raise ConfigurationError("up is running already", "Stop it with batch-platform down")
-    servers = _Servers(settings, port)
-    ended = {"by": 0}
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        ended["by"] = number
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
-    pid_file.write_text(str(os.getpid()))
-    try:
-        servers.start()
-        announced = False
-        while not ended["by"]:
-            if not announced and servers.is_ready():
-                announced = True
-                out.print(f"[green]준비됨[/green] 웹서버 http://{HOST}:{port} · 끝내려면 Ctrl-C")
-            servers.restart_dead()
-            time.sleep(0.3)
-    finally:
-        err.print("끝내는 중 …")
-        servers.stop()
-        pid_file.unlink(missing_ok=True)
+    with claimed(settings.home) as claim:
+        if claim.predecessor is not None:
+            end_leftovers(claim.predecessor)
+        _require_free(port)
+        signals = _EndSignals()
+        addresses = prepare()
+        os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+        if claim.predecessor is not None:
+            _fail_runs_of(claim.predecessor)
+        with tempfile.TemporaryDirectory(prefix="batch-platform-up-") as folder:
+            servers = _Servers(settings, port, claim, Path(folder))
+            try:
+                _supervise(servers, signals, addresses)
+            finally:
+                servers.stop()
+                if _fail_runs_of(servers.record):
+                    claim.clear()
 
 
-def stop_servers(settings: Settings) -> bool:
-    """End a running `up` and wait for it; tell whether there was one."""
-    pid = _running_pid(_pid_file(settings))
-    if not pid:
-        return False
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_SECONDS + 10
-    while _running_pid(_pid_file(settings)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return True
+class _EndSignals:
+    """The first signal that asks `up` to end.
+
+    Handlers are set even where a signal was ignored on entry: a shell without job control starts
+    `up &` with SIGINT ignored, and children would inherit that.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self.received = number
 
 
 class _Servers:
     """The child processes of `up`."""
 
-    def __init__(self, settings: Settings, port: int) -> None:
-        self._port = port
-        self._logs = settings.home / "logs"
-        self._environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings))}
-        workspace = ["-w", str(PROJECT_ROOT / "workspace.yaml")]
-        tools = Path(sys.executable).parent
-        self._commands = {
-            "webserver": [
-                str(tools / "dagster-webserver"), "-h", HOST, "-p", str(port), *workspace,
-            ],
-            "daemon": [str(tools / "dagster-daemon"), "run", *workspace],
-        }
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self, settings: Settings, port: int, claim: UpClaim, folder: Path) -> None:
+        self.address = f"http://{HOST}:{port}"
+        self.logs = settings.home / "logs"
+        self.record = UpRecord(os.getpid(), str(folder))
+        self._claim = claim
         self._restarts: deque[float] = deque(maxlen=_MOST_RESTARTS_A_MINUTE)
+        workspace = folder / "workspace.yaml"
+        code_socket = self.record.code_server_socket
+        workspace.write_text(_workspace(code_socket))
+        commands = {
+            "code-server": [
+                "dagster", "code-server", "start", "--socket", code_socket,
+                "--module-name", _CODE_MODULE, "--working-directory", str(PROJECT_ROOT),
+                "--location-name", _CODE_LOCATION,
+            ],
+            "webserver": [
+                "dagster_webserver", "--host", HOST, "--port", str(port),
+                "--workspace", str(workspace),
+            ],
+            "daemon": ["dagster._daemon", "run", "--workspace", str(workspace)],
+        }  # fmt: skip
+        home = dagster_home(settings)
+        self._servers = [
+            ServerProcess(
+                name,
+                # -P: nothing in the working folder is taken for a module.
+                [sys.executable, "-P", "-m", *arguments],
+                environment={**os.environ, "DAGSTER_HOME": str(home)},
+                # Not the project's root: there Dagster would let `.env` overrule the environment.
+                folder=home,
+                log=self.logs / f"{name}.log",
+            )
+            for name, arguments in commands.items()
+        ]
+        self._code_server = self._servers[0]
 
     def start(self) -> None:
-        self._logs.mkdir(parents=True, exist_ok=True)
-        for name in self._commands:
-            self._start(name)
+        for server in self._servers:
+            server.start()
+        self._write_record()
 
     def is_ready(self) -> bool:
-        # /healthz answers 200 whatever happens; /server_info only when the webserver serves.
+        """Tell whether the webserver serves and shows our code.
+
+        Raises:
+            PermanentError: Our code cannot be loaded.
+        """
+        # Not /healthz: it answers 200 whatever happens.
         try:
-            return httpx.get(f"http://{HOST}:{self._port}/server_info", timeout=2).is_success
-        except httpx.TransportError:
+            answer = httpx.post(
+                f"{self.address}/graphql",
+                json={"query": _LOCATION_QUERY},
+                timeout=10,
+                trust_env=False,  # never through a proxy
+            ).raise_for_status()
+        except (httpx.TransportError, httpx.HTTPStatusError):
             return False
+        log = self._code_server.log
+        return all(_is_loaded(location, log) for location in _locations(answer.json()))
 
     def restart_dead(self) -> None:
-        for name, child in self._children.items():
-            if child.poll() is None:
+        for server in self._servers:
+            if server.exit_code is None:
                 continue
             now = time.monotonic()
             if len(self._restarts) == _MOST_RESTARTS_A_MINUTE and now - self._restarts[0] < 60:
                 raise PermanentError(
-                    f"The {name} keeps ending (code {child.returncode})",
-                    f"See {self._log(name)}",
+                    f"The {server.name} keeps ending (code {server.exit_code})", f"See {server.log}"
                 )
             self._restarts.append(now)
-            err.print(f"[yellow]{name}이(가) 끝나서 다시 시작합니다[/yellow] ({self._log(name)})")
-            self._start(name)
+            _say(f"[yellow]{server.name}이(가) 끝나서 다시 시작합니다[/yellow] ({server.log})")
+            server.kill_rest()
+            if server is self._code_server:
+                # Its runs were in its process group: they have ended with it.
+                _fail_runs_of(self.record)
+            server.start()
+            self._write_record()
 
     def stop(self) -> None:
-        for child in self._children.values():
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGTERM)
+        for server in self._servers:
+            server.ask_to_end()
         deadline = time.monotonic() + _STOP_SECONDS
-        for child in self._children.values():
-            try:
-                child.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
-            with suppress(ProcessLookupError):
-                # The group, not the leader alone: runs and code servers must not outlive us.
-                os.killpg(child.pid, signal.SIGKILL)
+        for server in self._servers:
+            server.end(max(0.1, deadline - time.monotonic()))
 
-    def _start(self, name: str) -> None:
-        with self._log(name).open("ab") as log:
-            self._children[name] = subprocess.Popen(
-                self._commands[name],
-                cwd=PROJECT_ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+    def _write_record(self) -> None:
+        ids = [server.process_id for server in self._servers]
+        self.record = UpRecord(self.record.process_id, self.record.folder, ids)
+        self._claim.write(self.record)
 
-    def _log(self, name: str) -> Path:
-        return self._logs / f"{name}.log"
+
+def _supervise(
+    servers: _Servers, signals: _EndSignals, addresses: Sequence[tuple[str, str]]
+) -> None:
+    if signals.received:
+        return
+    servers.start()
+    deadline: float | None = time.monotonic() + _READY_SECONDS
+    while not signals.received:
+        if deadline is not None:
+            if servers.is_ready():
+                deadline = None
+                _announce([("웹서버", servers.address), *addresses])
+            elif time.monotonic() > deadline:
+                raise RetryableError(
+                    f"The servers were not ready in {_READY_SECONDS} seconds", f"See {servers.logs}"
+                )
+        servers.restart_dead()
+        time.sleep(_POLL_SECONDS)
+    _say("끝내는 중 …")
+
+
+def _announce(addresses: Sequence[tuple[str, str]]) -> None:
+    with suppress(OSError):
+        out.print("[green]준비됨[/green] · 끝내려면 Ctrl-C")
+        for name, address in addresses:
+            out.print(f"  {set_cell_size(name, _NAME_WIDTH)}  {address}", soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    # The terminal may be gone (SIGHUP): that must not keep the servers from being ended.
+    with suppress(OSError):
+        err.print(text, soft_wrap=True)
+
+
+def _workspace(code_socket: str) -> str:
+    """Dagster's list of code locations, in YAML, of which JSON is a part."""
+    server = {"socket": code_socket, "location_name": _CODE_LOCATION}
+    return json.dumps({"load_from": [{"grpc_server": server}]})
+
+
+def _locations(answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    entries = answer["data"]["workspaceOrError"].get("locationEntries")
+    return [entry["locationOrLoadError"] or {} for entry in entries] if entries else [{}]
+
+
+def _is_loaded(location: Mapping[str, Any], log: Path) -> bool:
+    if location.get("__typename") != "PythonError":
+        return bool(location)
+    if location["className"] == _NOT_THERE_YET:
+        return False
+    innermost = [location, *location["causes"]][-1]["message"]
+    first_line = innermost.strip().splitlines()[0]
+    raise PermanentError(f"The code cannot be loaded: {first_line}", f"See {log}")
+
+
+def _fail_runs_of(record: UpRecord) -> bool:
+    """Mark the runs failed that ended with their code server: Dagster cannot know by itself.
+
+    Otherwise they would look alive, and count as running, until `max_runtime_seconds`.
+
+    Returns:
+        Whether it could be done; the database may be gone already.
+    """
+    try:
+        with dg.DagsterInstance.get() as instance:
+            for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
+                launched_by = json.loads(run.tags.get(GRPC_INFO_TAG, "{}"))
+                if launched_by.get("socket") == record.code_server_socket:
+                    instance.report_run_failed(run, _ENDED_WITH_THE_PLATFORM)
+    except (PlatformError, SQLAlchemyError) as error:
+        _say(f"[yellow]끝난 실행을 표시하지 못했습니다. 다음 up이 합니다[/yellow]: {error}")
+        return False
+    return True
 
 
 def _require_free(port: int) -> None:
@@ -154,17 +288,3 @@ def _require_free(port: int) -> None:
             raise ConfigurationError(
                 f"Port {port} is taken", "Stop what uses it, or give another with --port"
             ) from None
-
-
-def _pid_file(settings: Settings) -> Path:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return settings.home / "up.pid"
-
-
-def _running_pid(pid_file: Path) -> int:
-    try:
-        pid = int(pid_file.read_text())
-        os.kill(pid, 0)
-    except (FileNotFoundError, ValueError, ProcessLookupError):
-        return 0
-    return pid

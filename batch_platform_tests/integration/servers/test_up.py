@@ -1,0 +1,162 @@
+"""What a person relies on who types `batch-platform up`: it serves, looks after what it serves, and
+when it ends, everything has ended."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from batch_platform.gateways.embedded_postgres import lease_embedded_server
+from batch_platform_tests.running_platform import (
+    Command,
+    ProjectCopy,
+    Webserver,
+    project_copy,
+    wait_until,
+)
+
+pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
+
+READY = "준비됨"
+READY_SECONDS = 90
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[ProjectCopy]:
+    with project_copy() as copy:
+        yield copy
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def silent_server() -> Iterator[int]:
+    """The port of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def up(project: ProjectCopy, port: int, **options: object) -> Command:
+    return project.start("batch-platform", "up", "--port", str(port), **options)  # type: ignore[arg-type]
+
+
+def server(project: ProjectCopy, words: str) -> psutil.Process | None:
+    found = [each for each in project.processes() if words in " ".join(each.cmdline())]
+    return found[0] if found else None
+
+
+def run_state(project: ProjectCopy, run_id: str) -> str:
+    """A run's state when nothing serves, from Dagster's own table."""
+    lease, url = lease_embedded_server(project.root / "var" / "live")
+    try:
+        with psycopg.connect(f"{url}batch_platform_dagster") as connection:
+            found = connection.execute("SELECT status FROM runs WHERE run_id = %s", [run_id])
+            return found.fetchone()[0]  # type: ignore[index]
+    finally:
+        lease.release()
+
+
+def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
+    project: ProjectCopy, port: int, silent_server: int
+) -> None:
+    command = up(
+        project,
+        port,
+        is_interrupt_ignored=True,
+        ENGINE_FOR_SQLALCHEMY=f"mysql+pymysql://u:p@127.0.0.1:{silent_server}/chats",
+    )
+    command.wait_for_output(READY, READY_SECONDS)
+    with Webserver(f"http://127.0.0.1:{port}") as webserver:
+        assert webserver.is_loaded()
+        assert webserver.url in command.output
+
+        cut_off = launched_run(webserver, "2026-01-05")
+        for words in ("dagster_webserver", "dagster._daemon", "code-server start"):
+            victim = server(project, words)
+            assert victim is not None
+            victim.send_signal(signal.SIGKILL)
+            wait_until(
+                lambda words=words, old=victim.pid: (
+                    (new := server(project, words)) and new.pid != old
+                ),
+                20,
+                f"{words} is started again",
+            )
+        wait_until(webserver.is_loaded, 40, "the webserver shows the code again")
+        # Its process went with the code server: it must not look alive, nor keep its place.
+        assert webserver.run_status(cut_off) == "FAILURE"
+
+        interrupted = launched_run(webserver, "2026-01-06")
+    assert command.end(signal.SIGTERM) == 0
+    project.wait_until_nothing_runs()
+    assert run_state(project, interrupted) == "FAILURE"
+
+
+def launched_run(webserver: Webserver, partition: str) -> str:
+    """A run that waits for the silent server."""
+    run_id = webserver.launch("chats_night_job", partition, ["chats/raw_chats"])
+    wait_until(lambda: webserver.run_status(run_id) == "STARTED", 40, "the run has started")
+    return run_id
+
+
+def test_only_one_up_serves_a_folder(project: ProjectCopy, port: int) -> None:
+    first = up(project, port)
+    wait_until(lambda: (project.root / "var/live/up.lock").exists(), 30, "the lock")
+    wait_until(lambda: server(project, "dagster_webserver"), 60, "the webserver's process")
+    code, said = project.run("batch-platform", "up", "--port", str(port + 1))
+    assert code == 2
+    assert said.count("\n") == 1
+    assert f"up is running already (process {first.process.pid})" in said
+    first.end(signal.SIGINT)
+    project.wait_until_nothing_runs()
+
+
+def test_a_taken_port_is_one_clear_line(project: ProjectCopy, silent_server: int) -> None:
+    code, said = project.run("batch-platform", "up", "--port", str(silent_server))
+    assert code == 2
+    assert said.count("\n") == 1
+    assert f"Port {silent_server} is taken" in said
+
+
+def test_servers_of_an_up_that_was_killed_are_ended_by_down(
+    project: ProjectCopy, port: int
+) -> None:
+    command = up(project, port)
+    command.wait_for_output(READY, READY_SECONDS)
+    command.end(signal.SIGKILL)
+    assert server(project, "dagster_webserver") is not None
+    project.run("batch-platform", "down")
+    project.wait_until_nothing_runs()
+
+
+def test_a_closed_terminal_ends_everything(project: ProjectCopy, port: int) -> None:
+    """Its output has nowhere to go then, which must not keep the servers alive."""
+    terminal, its_end = os.openpty()
+    command = up(project, port, terminal=its_end)
+    os.close(its_end)
+    wait_until(lambda: server(project, "dagster_webserver"), 60, "the webserver's process")
+    os.close(terminal)
+    command.end(signal.SIGHUP)
+    project.wait_until_nothing_runs()
+
+
+def test_code_that_cannot_be_loaded_is_one_clear_line(port: int) -> None:
+    with project_copy() as project:
+        definitions = project.root / "batch_platform" / "definitions.py"
+        definitions.write_text("raise ImportError('no module named jandi')\n")
+        code, said = project.run("batch-platform", "up", "--port", str(port))
+        assert code == 1
+        assert said.count("\n") == 1
+        assert "The code cannot be loaded: ImportError: no module named jandi" in said
+        assert str(Path("logs") / "code-server.log") in said
+        project.wait_until_nothing_runs()
