@@ -1,9 +1,9 @@
 """Runs whose process died without a word, so that none stays "in progress" for hours.
 
 Dagster watches over the runs that it starts, not over those of a command. Such a run, if its
-process is killed, would count as running until `max_runtime_seconds` and hold one of the places that
-nightly runs wait for. Each command's run therefore has a file that its process locks: the kernel
-unlocks it however the process ends.
+process is killed, would count as running until `max_runtime_seconds` and hold one of the places
+that nightly runs wait for. Each command's run therefore has a file that its process locks: the
+kernel unlocks it however the process ends.
 """
 
 import fcntl

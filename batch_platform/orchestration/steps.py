@@ -31,10 +31,10 @@ def working_on_partition(
     """
     asset = context.asset_key.to_user_string()
     try:
-        with db.hold(asset, context.partition_key, holder=f"run {context.run_id}"):
+        with db.hold(asset, context.partition_key, holder=f"run {context.run.run_id}"):
             yield
     except RetryableError as error:
-        if COMMAND_TAG in context.run_tags or context.retry_number >= MAX_RETRIES:
+        if COMMAND_TAG in context.run.tags or context.retry_number >= MAX_RETRIES:
             raise
         wait = max(error.retry_after_seconds or 0, FIRST_WAIT_SECONDS * 2**context.retry_number)
         context.log.warning(f"{error} Trying again in {wait:,.0f} s.")

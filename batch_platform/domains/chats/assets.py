@@ -234,7 +234,7 @@ def report_mail(
     The same content is not sent twice. Without a mail server nothing is sent and it says so.
     """
     day, seconds = partition_day(context), stopwatch()
-    is_wanted = config.send and (config.send_in_backfill or _BACKFILL_TAG not in context.run_tags)
+    is_wanted = config.send and (config.send_in_backfill or _BACKFILL_TAG not in context.run.tags)
     if not is_wanted:
         note, recipients, sent = "Not wanted in this run (backfill or setting)", (), False
     else:
@@ -246,7 +246,7 @@ def report_mail(
                 mailer=mailer,
                 settings=settings,
                 clock=clock,
-                run_url=run_url(settings, context.run_id),
+                run_url=run_url(settings, context.run.run_id),
                 again=config.again,
             )
         note, recipients, sent = delivery.note, delivery.recipients, delivery.is_sent_now

@@ -13,7 +13,7 @@ from batch_platform.orchestration.partitions import checked_day
 
 
 @dg.asset_check(asset=raw_chats)
-def raw_chats_are_not_empty_on_a_working_day(
+def raw_chats_are_not_empty_after_a_busy_weekday(
     context: dg.AssetCheckExecutionContext, platform_db: dg.ResourceParam[PlatformDb]
 ) -> dg.AssetCheckResult:
     """A day is not empty when the weekday before was not: a silent source is a broken one."""
@@ -95,7 +95,7 @@ def categories_are_known_to_the_source(
 
 
 chat_checks = [
-    raw_chats_are_not_empty_on_a_working_day,
+    raw_chats_are_not_empty_after_a_busy_weekday,
     raw_chats_add_up_to_the_source,
     every_question_is_classified_or_in_quarantine,
     question_counts_add_up_to_the_chats,

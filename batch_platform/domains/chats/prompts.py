@@ -3,10 +3,11 @@
 The text of a prompt is part of the ledger's key: change it and every question is asked again.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Protocol, cast
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from batch_platform.domains.chats.models import Category
 from batch_platform.gateways.llm import Task
@@ -74,11 +75,24 @@ def classification_task(
     )
 
 
+def _plain(keyword: str) -> str:
+    """A keyword on one line, without what PostgreSQL and Excel cannot store.
+
+    Raises:
+        ValueError: Nothing is left of it; the question is asked again.
+    """
+    kept = "".join(" " if unicodedata.category(each)[0] == "C" else each for each in keyword)
+    plain = " ".join(kept.split())
+    if not plain:
+        raise ValueError("the keyword is empty")
+    return plain
+
+
 def _answer_model(names: tuple[str, ...]) -> type[QuestionAnswer]:
     """The form of an answer in which a category can only be one of `names`."""
     keyword = create_model(
         "Keyword",
-        keyword=(Annotated[str, Field(min_length=1, max_length=50)], ...),
+        keyword=(Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_plain)], ...),
         categories=(
             Annotated[list[Literal[names]], Field(min_length=1, max_length=3)],  # type: ignore[valid-type]
             ...,

@@ -10,6 +10,7 @@ from datetime import date, datetime
 import pyarrow as pa
 
 from batch_platform.core.hashing import text_id
+from batch_platform.core.personal_data import mask
 from batch_platform.domains.chats.logic import INVISIBLE
 from batch_platform.domains.chats.models import Extraction, Question
 from batch_platform.gateways.platform_db import PartitionTransaction, PlatformDb
@@ -167,12 +168,19 @@ class ChatStore:
         )
 
     def preview(self, day: date, limit: int = 10) -> list[tuple[str, str, str, int]]:
-        """The day's first (question, keyword, category, times asked), the most frequent first."""
-        return self._db.fetch_all(
+        """The day's first (question, keyword, category, times asked), the most frequent first.
+
+        Personal data is masked: a preview ends in Dagster's event log, which is kept for ever.
+        """
+        rows = self._db.fetch_all(
             "SELECT question, keyword, category_name, query_count FROM chats.classifications"
             " WHERE chat_date = %s ORDER BY query_count DESC, question_id, keyword LIMIT %s",
             [day, limit],
         )
+        return [
+            (mask(question).text, mask(keyword).text, category, count)
+            for question, keyword, category, count in rows
+        ]
 
     def stored_rows(self, day: date) -> int:
         """Chats of the day that stand in the platform's table."""
