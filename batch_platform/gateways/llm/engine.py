@@ -196,6 +196,7 @@ class Run(Generic[A]):
             self._looking_up = True
             self._help(self._look_up())
         self._pump()
+        self._finish_if_done()
 
     def stop(self, problem: BaseException | None = None) -> None:
         """End the run: nothing new is asked, what is on the wire may finish."""

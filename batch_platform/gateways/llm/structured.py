@@ -277,7 +277,7 @@ def _whole_elements(text: str) -> list[Any]:
 
 
 def _end_of_value(text: str) -> int:
-    """Where the brackets that a text opens are all closed, in their order; 0 when they never are."""
+    """Where the brackets that a text opens are all closed, in order; 0 when they never are."""
     closing: list[str] = []
     quote = ""
     is_escaped = False

@@ -16,7 +16,7 @@ def main() -> None:
     llm = open_bulk_llm(model_settings(server_url, **limit), database_url, is_made_up=True)
     ask = llm.ask(classify(), questions(count, start), workers=workers, partition="p")
     answered = sum(isinstance(outcome, Answered) for outcome in ask)
-    print(answered, ask.summary.calls, ask.summary.refusals)
+    sys.stdout.write(f"{answered} {ask.summary.calls} {ask.summary.refusals}\n")
 
 
 if __name__ == "__main__":

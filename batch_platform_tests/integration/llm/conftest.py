@@ -27,10 +27,10 @@ def model_server() -> Iterator[RunningModelServer]:
 
 @pytest.fixture
 def make_llm(platform_db: PlatformDb, model_server: RunningModelServer) -> MakeLlm:
-    def make(*, is_made_up: bool = True, options: dict[str, Any] | None = None, **variables: Any) -> BulkLlm:
+    def make(
+        *, is_made_up: bool = True, options: dict[str, Any] | None = None, **variables: Any
+    ) -> BulkLlm:
         settings = model_settings(model_server.url, **variables)
-        return open_bulk_llm(
-            settings, platform_db.url, is_made_up=is_made_up, **(options or {})
-        )
+        return open_bulk_llm(settings, platform_db.url, is_made_up=is_made_up, **(options or {}))
 
     return make

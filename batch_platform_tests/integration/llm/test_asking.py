@@ -1,4 +1,4 @@
-"""What a workflow relies on when it asks: every item answered, none paid for twice, nothing leaked."""
+"""What a workflow relies on: every item answered, none paid for twice, nothing leaked."""
 
 import logging
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ from batch_platform.gateways.llm import Answered, Item, Progress, Task
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.sandbox.made_up_answers import text_digest
 from batch_platform.sandbox.model_server import RunningModelServer
-from batch_platform_tests.integration.llm.conftest import MakeLlm, classify, questions
+from batch_platform_tests.integration.llm.asking import classify, questions
+from batch_platform_tests.integration.llm.conftest import MakeLlm
 
 
 class Echo(BaseModel):
@@ -197,10 +198,13 @@ def test_progress_is_told_and_kept(make_llm: MakeLlm, platform_db: PlatformDb) -
     assert row == ("chats.classify", "day", "finished", 10, 0, 0)
 
 
-def test_nothing_to_ask_is_fine(make_llm: MakeLlm) -> None:
-    ask = make_llm().ask(classify(), [], workers=4, partition="p")
-    assert list(ask) == []
-    assert ask.summary.items == 0
+@pytest.mark.parametrize("count", [0, 1, 4, 200, 504, 700])
+def test_any_number_of_items_comes_to_an_end(make_llm: MakeLlm, count: int) -> None:
+    """Among them those at which the items are read in full portions, and an empty one ends them."""
+    ask = make_llm().ask(classify(50), questions(count), workers=4, partition="p")
+    assert len(list(ask)) == ask.summary.items == count
+    again = make_llm().ask(classify(), questions(count), workers=4, partition="p")
+    assert len(list(again)) == again.summary.from_ledger == count
 
 
 @pytest.mark.parametrize("way", ["json_schema", "function_calling", "json_prompt"])

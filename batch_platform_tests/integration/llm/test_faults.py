@@ -1,4 +1,4 @@
-"""Whatever goes wrong: nothing lost, nothing under the wrong item, an end, and a sum that adds up."""
+"""Whatever goes wrong: nothing lost, nothing under the wrong item, and a sum that adds up."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def asked(
 
 @pytest.fixture(scope="module")
 def right_answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Classified]:
-    """What the sandbox says about each question when nothing goes wrong: it depends on the text only."""
+    """What the sandbox says about each question when nothing goes wrong."""
     import json
     import urllib.request
 
@@ -113,7 +113,7 @@ def test_what_passes_is_asked_again(
     assert reasons == {}
     assert answers == {item.id: right_answers[item.id] for item in questions(24)}
     assert summary.retries == 1
-    is_refusal = fault.startswith("429") or fault.startswith("hcx")
+    is_refusal = fault.startswith(("429", "hcx"))
     assert summary.refusals == is_refusal
 
 
@@ -145,7 +145,18 @@ def test_a_nearly_right_answer_is_mended(
     assert summary.calls == 6
 
 
-@pytest.mark.parametrize("fault", [*BAD_ANSWERS, "500", "reset"])
+POISONS = [
+    "wrong-shape",
+    "swapped-ids",
+    "foreign-content",
+    "cut-off",
+    "refusal",
+    "400-context",
+    "500",
+]
+
+
+@pytest.mark.parametrize("fault", POISONS)
 def test_a_poisonous_item_is_set_aside_and_the_rest_goes_on(
     make_llm: MakeLlm,
     model_server: RunningModelServer,
@@ -225,13 +236,12 @@ def test_what_no_retry_can_mend_ends_the_run_at_once(
 ) -> None:
     model_server.configure(script=["none", *[fault] * 50], delay=0.02)
     ask = make_llm().ask(classify(), questions(100), workers=1, partition="p")
-    answered = 0
+    answered: list[Any] = []
     with pytest.raises(error) as raised:
-        for _ in ask:
-            answered += 1
+        answered.extend(ask)
     assert remedy in str(raised.value)
     assert "after 1 of 100 items" in str(raised.value)
-    assert (answered, ask.summary.calls) == (1, 2)
+    assert (len(answered), ask.summary.calls) == (1, 2)
 
 
 def test_a_delay_nobody_would_wait_for_ends_the_run(

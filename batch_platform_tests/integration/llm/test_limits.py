@@ -69,11 +69,10 @@ def test_a_run_stops_before_it_passes_the_budget_and_goes_on_with_more(
     def run(budget: float) -> tuple[int, Any]:
         llm = make_llm(options=options, LLM_DAILY_BUDGET_KRW=budget, **priced)
         ask = llm.ask(classify(), questions(60), workers=4, partition="p")
-        answered = 0
+        answered: list[Any] = []
         with pytest.raises(BudgetExceededError, match=r"after \d+ of 60 items"):
-            for _ in ask:
-                answered += 1
-        return answered, ask.summary
+            answered.extend(ask)
+        return len(answered), ask.summary
 
     first, summary = run(300)
     assert 0 < first < 60
@@ -97,9 +96,7 @@ def test_a_run_stops_before_it_passes_the_budget_and_goes_on_with_more(
     assert rows[0][2] <= 600
 
 
-def test_other_domains_have_budgets_of_their_own(
-    make_llm: MakeLlm, priced: dict[str, Any]
-) -> None:
+def test_other_domains_have_budgets_of_their_own(make_llm: MakeLlm, priced: dict[str, Any]) -> None:
     llm = make_llm(LLM_DAILY_BUDGET_KRW=300, **priced)
     with pytest.raises(BudgetExceededError):
         list(llm.ask(classify(), questions(60), workers=4, partition="p"))

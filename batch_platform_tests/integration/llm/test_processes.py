@@ -113,6 +113,7 @@ def test_twenty_kills_cost_at_most_the_calls_in_flight(
     assert answered == "2000"
     assert received <= 2000 + in_flight
     with platform_db.connect("test") as connection:
-        assert connection.execute(
-            "SELECT count(*), count(output) FROM llm.calls"
-        ).fetchone() == (2000, 2000)
+        assert connection.execute("SELECT count(*), count(output) FROM llm.calls").fetchone() == (
+            2000,
+            2000,
+        )

@@ -81,7 +81,15 @@ def test_no_body_is_too_strange(body: bytes, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("2.5s", 2.5), ("1m30s", 90), ("250ms", 0.25), ("6m0s", 360), ("7", 7), ("s", None), ("1x", None)],
+    [
+        ("2.5s", 2.5),
+        ("1m30s", 90),
+        ("250ms", 0.25),
+        ("6m0s", 360),
+        ("7", 7),
+        ("s", None),
+        ("1x", None),
+    ],
 )
 def test_durations(text: str, seconds: float | None) -> None:
     assert duration(text) == seconds
@@ -137,7 +145,9 @@ def test_hyperclova_models_have_their_own_way() -> None:
     plain = choose_provider(settings(HCX_CHAT_API_KEY="k", HCX_MAX_TOKENS=300))
     assert (plain.way, plain.max_tokens) == (Way.FUNCTION_CALLING, 1024)
     assert plain.requests_per_minute == 60
-    assert choose_provider(settings(HCX_CHAT_API_KEY="k", HCX_MODEL="HCX-007")).way is Way.JSON_SCHEMA
+    assert (
+        choose_provider(settings(HCX_CHAT_API_KEY="k", HCX_MODEL="HCX-007")).way is Way.JSON_SCHEMA
+    )
     told = settings(HCX_CHAT_API_KEY="k", LLM_STRUCTURED_OUTPUT="json_prompt")
     assert choose_provider(told).way is Way.JSON_PROMPT
 

@@ -75,7 +75,7 @@ def test_answers_in_any_order_find_their_items_and_swapped_ones_are_refused(
 def test_a_cut_answer_never_yields_a_stump(length: int) -> None:
     questions = FORM.questions(["가나다", "라마바", "사아자"])
     whole = json.dumps({"answers": right(questions)})
-    for tail in ("", "}]}", "}]]}", "]}", '"}]}', "}"):
+    for tail in ("", "}]]}", "]}", "}]}}", "}"):
         accepted, _ = FORM.read(whole[: min(length, len(whole) - 1)] + tail, questions)
         for each in accepted:
             assert accepted[each].answer.score == 700 + int(each)
@@ -143,7 +143,9 @@ def test_a_rule_of_the_domain_is_applied() -> None:
 
 def test_the_schema_is_strict() -> None:
     answer = FORM.schema["properties"]["answers"]["items"]
-    assert answer["required"] == list(answer["properties"]) == ["id", "head", "word", "score", "note"]
+    assert (
+        answer["required"] == list(answer["properties"]) == ["id", "head", "word", "score", "note"]
+    )
     assert answer["additionalProperties"] is False
     assert "minLength" not in json.dumps(FORM.schema)
 
