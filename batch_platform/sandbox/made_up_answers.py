@@ -205,6 +205,8 @@ class _Walk:
     def _string(self, schema: Schema, path: str, name: str) -> str:
         most = schema.get("maxLength", 400)
         if "keyword" in name.lower() or "키워드" in name or name == "word":
+            # A model names a thing; it does not quote a text without spaces to its end.
+            most = min(most, _LONGEST_KEYWORD)
             if not self.word:
                 found = korean_words.words(self.item.text, 1) or self._stand_in_words(1)
                 return found[0][:most]
@@ -237,6 +239,7 @@ class _Walk:
         return likely[:count]
 
 
+_LONGEST_KEYWORD = 30
 _FORMATS = {
     "date": "2000-01-01",
     "date-time": "2000-01-01T00:00:00Z",
