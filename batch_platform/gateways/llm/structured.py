@@ -30,6 +30,7 @@ _NOT_WORD = re.compile(r"\W+")
 _LIST_OF_ANSWERS = re.compile(r'\A(?:\{\s*"answers"\s*:\s*)?\[')
 _NEXT_ELEMENT = re.compile(r"[\s,]*\{")
 _END_OF_LIST = re.compile(r"[\s,]*\][\s,]*\}?[^\[\]{}]*\Z")
+_BRACKET = re.compile(r"[\[\]{}]")
 _DECODER = json.JSONDecoder()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -252,7 +253,9 @@ def _mended(content: str) -> Any:
         return whole
     end = _end_of_value(bare)
     # Single quotes, comments, missing commas: mended only when the brackets say where all ends.
-    return json_repair.loads(bare[:end]) if end else None
+    if not end or _BRACKET.search(bare, end):
+        return None
+    return json_repair.loads(bare[:end])
 
 
 def _whole_elements(text: str) -> list[Any]:
