@@ -34,6 +34,7 @@ def run_days(
     *,
     is_reported: bool,
     is_mailed: bool,
+    retry_quarantined: bool = False,
 ) -> None:
     """Run assets for each day in turn; a day that fails does not keep the others from running.
 
@@ -44,9 +45,13 @@ def run_days(
     """
     _say_made_up(settings)
     chosen = [*assets, *([_REPORT] if is_reported else []), *([_MAIL] if is_mailed else [])]
+    classifying = {"config": {"retry_quarantined": True}}
+    run_config = {"ops": {"chats__classifications": classifying}} if retry_quarantined else None
     failed: list[str] = []
     for day in days:
-        result = run_job(_JOB, day.isoformat(), settings=settings, assets=chosen)
+        result = run_job(
+            _JOB, day.isoformat(), settings=settings, assets=chosen, run_config=run_config
+        )
         show_run(day.isoformat(), result)
         if not result.is_success:
             failed.append(day.isoformat())

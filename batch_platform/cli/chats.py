@@ -52,6 +52,10 @@ def batch(
         bool, typer.Option("--dry-run", help="부르지 않고 질문, 호출, 토큰, 비용만 셉니다.")
     ] = False,
     email: Email = False,
+    retry_quarantined: Annotated[
+        bool,
+        typer.Option("--retry-quarantined", help="보류된 질문을 한 번 더 묻습니다(다시 과금)."),
+    ] = False,
     start_index: NoLongerNeeded = None,
     chunk_size: NoLongerNeeded = None,
 ) -> None:
@@ -72,7 +76,14 @@ def batch(
     if dry_run:
         chat_work.show_dry_runs(settings, days)
     else:
-        chat_work.run_days(settings, days, chat_work.CLASSIFY, is_reported=email, is_mailed=email)
+        chat_work.run_days(
+            settings,
+            days,
+            chat_work.CLASSIFY,
+            is_reported=email,
+            is_mailed=email,
+            retry_quarantined=retry_quarantined,
+        )
 
 
 @app.command(

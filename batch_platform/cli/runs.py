@@ -67,7 +67,12 @@ def dagster_home(settings: Settings) -> Path:
 
 
 def run_job(
-    job_name: str, partition: str, *, settings: Settings, assets: Sequence[str] = ()
+    job_name: str,
+    partition: str,
+    *,
+    settings: Settings,
+    assets: Sequence[str] = (),
+    run_config: Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Run a job, or some of its assets, on one partition in this process, with progress bars.
 
@@ -76,6 +81,7 @@ def run_job(
         partition: The partition's key.
         settings: What the run's resources use, changed by the command's options.
         assets: Keys `group/name` of the assets to run; all of the job's by default.
+        run_config: Dagster's configuration of the assets.
 
     Raises:
         KeyboardInterrupt: A person ended it; the run is marked as failed.
@@ -93,7 +99,10 @@ def run_job(
         fail_abandoned_runs(watched, instance)
         definitions = build_definitions(settings, {"progress": ProgressListener(bars)})
         result = definitions.resolve_job_def(job_name).execute_in_process(
-            run_config={"loggers": {"console": {"config": {"log_level": log_level}}}},
+            run_config={
+                **(run_config or {}),
+                "loggers": {"console": {"config": {"log_level": log_level}}},
+            },
             instance=instance,
             partition_key=partition,
             asset_selection=[dg.AssetKey(key.split("/")) for key in assets] or None,

@@ -94,6 +94,13 @@ def raw_chats(
     )
 
 
+class ClassificationsConfig(dg.Config):
+    """How a day is classified."""
+
+    retry_quarantined: bool = False
+    """Whether questions whose answers could not be used before are asked, and paid, once more."""
+
+
 @dg.asset(
     key_prefix=_PREFIX,
     deps=[raw_chats],
@@ -121,6 +128,7 @@ def raw_chats(
 )
 def classifications(
     context: dg.AssetExecutionContext,
+    config: ClassificationsConfig,
     settings: dg.ResourceParam[Settings],
     platform_db: dg.ResourceParam[PlatformDb],
     chat_source: dg.ResourceParam[SourceDatabase],
@@ -140,6 +148,7 @@ def classifications(
             llm=llm,
             settings=settings,
             progress=progress.for_step(context),
+            retry_quarantined=config.retry_quarantined,
         )
     return materialized(
         rows=outcome.rows,

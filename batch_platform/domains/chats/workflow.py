@@ -97,6 +97,7 @@ def classify_day(
     llm: BulkLlm,
     settings: Settings,
     progress: ProgressReport,
+    retry_quarantined: bool = False,
 ) -> ClassificationOutcome:
     """Ask the model about every distinct question of a day and replace the day's classifications.
 
@@ -123,6 +124,7 @@ def classify_day(
             workers=chats.parallel_workers if chats.parallel_enabled else 1,
             partition=day.isoformat(),
             on_progress=lambda state: progress(state.done, asked.rows, _note(state)),
+            asks_quarantined_again=retry_quarantined,
         )
         for outcome in ask:
             question = waiting.pop(outcome.item.id)

@@ -140,6 +140,7 @@ class BulkLlm:
         workers: int,
         partition: str,
         on_progress: Callable[[Progress], None] | None = None,
+        asks_quarantined_again: bool = False,
     ) -> "Ask[A]":
         """Ask about every item; what the ledger holds is not asked again.
 
@@ -149,6 +150,8 @@ class BulkLlm:
             workers: Calls in flight at most.
             partition: Who uses the answers; what a live partition used is never pruned.
             on_progress: Called in the caller's thread, about once a second and at the end.
+            asks_quarantined_again: Ask once more about items whose answers could not be used
+                before; otherwise they are set aside again without a call, as they were paid for.
 
         Returns:
             An iterable of outcomes, in the order in which they come; nothing is asked before it is
@@ -157,7 +160,7 @@ class BulkLlm:
         """
         if workers < 1:
             raise ValueError("An ask needs one worker or more")
-        return Ask(self, task, items, workers, partition, on_progress)
+        return Ask(self, task, items, workers, partition, on_progress, asks_quarantined_again)
 
     def estimate(self, task: Task[A], items: Iterable[Item]) -> Estimate:
         """What an ask would cost. Asks nothing and leaves no trace."""
@@ -273,12 +276,14 @@ class Ask(Generic[A]):
         workers: int,
         partition: str,
         on_progress: Callable[[Progress], None] | None,
+        asks_quarantined_again: bool,
     ) -> None:
         self._llm = llm
         self._task = task
         self._items = items
         self._workers = workers
         self._on_progress = on_progress
+        self._asks_quarantined_again = asks_quarantined_again
         self._form = AnswerForm(task, llm.provider.way)
         self._provenance = llm._provenance(task, self._form, partition)  # pyright: ignore[reportPrivateUsage]
         self._keys = Keys(self._provenance)
@@ -438,6 +443,7 @@ class Ask(Generic[A]):
             self._form.instructions,
             self._workers,
             llm.now,
+            is_made_up=llm.is_made_up,
         )
         try:
             await loop.run_in_executor(ledger_session.executor, ledger.open_partition)
@@ -499,4 +505,5 @@ class Ask(Generic[A]):
             sleep=llm.sleep,
             deliver=self._channel.put,
             summary=self.summary,
+            asks_quarantined_again=self._asks_quarantined_again,
         )

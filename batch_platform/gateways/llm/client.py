@@ -24,6 +24,9 @@ from batch_platform.gateways.llm.failures import (
 )
 from batch_platform.gateways.llm.providers import Provider
 
+MADE_UP_FINGERPRINT = "sandbox-made-up"
+"""`system_fingerprint` by which the sandbox says what it is."""
+
 _CHECK_SECONDS = 10.0
 
 
@@ -64,8 +67,11 @@ class ModelClient:
         instructions: str,
         connections: int,
         now: Callable[[], datetime],
+        *,
+        is_made_up: bool,
     ) -> None:
         self._provider = provider
+        self._is_made_up = is_made_up
         self._now = now
         self._client = openai.AsyncOpenAI(
             api_key=provider.api_key.get_secret_value(),
@@ -129,6 +135,13 @@ class ModelClient:
                 self._provider.key_variable,
                 self._now(),
             )
+        if not self._is_made_up and body.get("system_fingerprint") == MADE_UP_FINGERPRINT:
+            problem = ConfigurationError(
+                f"What answers at {self._provider.base_url} is the sandbox: its answers are made"
+                " up",
+                "Set the real provider's address, or use the demo's profile",
+            )
+            raise CallFailed(Kind.FATAL, problem.problem, fatal=problem)
         try:
             return _reply(cast(dict[str, Any], body))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):

@@ -8,7 +8,7 @@ is in `bulk`; what a failure means in `failures`; what an answer means in `struc
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar, cast
@@ -129,6 +129,7 @@ class Run(Generic[A]):
         sleep: Callable[[float], Awaitable[None]],
         deliver: Callable[[Sequence[Outcome[A]]], None],
         summary: AskSummary,
+        asks_quarantined_again: bool,
     ) -> None:
         self._task = task
         self._form = form
@@ -147,6 +148,7 @@ class Run(Generic[A]):
         self._sleep = sleep
         self._deliver = deliver
         self.summary = summary
+        self._asks_quarantined_again = asks_quarantined_again
 
         self._loop = asyncio.get_running_loop()
         self._pending: dict[bytes, Entry] = {}
@@ -253,8 +255,12 @@ class Run(Generic[A]):
     async def _take_over(self, entries: Sequence[Entry]) -> None:
         """Settle what the ledger knows, queue what is ours, watch what is somebody else's."""
         found, ours = await self._in_session(self._ledger.take, [entry.key for entry in entries])
+        in_vain = await self._paid_in_vain(ours)
         settled: list[Outcome[A]] = []
         for entry in entries:
+            if entry.key in in_vain:
+                self._set_aside(entry, in_vain[entry.key], settled)
+                continue
             output = found.get(entry.key)
             answer = self._form.from_ledger(entry.text, output) if output is not None else None
             if answer is not None:
@@ -268,6 +274,21 @@ class Run(Generic[A]):
             self._help(self._look_elsewhere())
         self._hand_over(settled)
         self._pump()
+
+    async def _paid_in_vain(self, ours: Collection[bytes]) -> dict[bytes, str]:
+        """What was set aside before: it stays so without a call unless the caller wants one."""
+        if self._asks_quarantined_again or not ours:
+            return {}
+        in_vain = await self._in_session(self._ledger.paid_in_vain, ours)
+        if in_vain:
+            quarantined = [
+                (each.item.id, reason)
+                for key, reason in in_vain.items()
+                for each in (self._pending[key], *self._pending[key].followers)
+            ]
+            await self._in_session(self._ledger.record, [], quarantined, self._today(), 0.0)
+            await self._in_session(self._ledger.give_back, in_vain)
+        return in_vain
 
     async def _look_elsewhere(self) -> None:
         """Wait for what another process is asking: its answer, or its end."""

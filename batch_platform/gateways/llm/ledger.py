@@ -186,8 +186,25 @@ class Ledger:
             # Somebody may have answered, and given the claim back, between the two.
             found |= (late := self.find(ours))
             if late:
-                self._give_back(late)
+                self.give_back(late)
         return found, ours - found.keys()
+
+    def paid_in_vain(self, keys: Collection[bytes]) -> dict[bytes, str]:
+        """Why the model's answers to these keys could not be used, where it was paid for some.
+
+        What failed without an answer (an outage, say) is not among them: asking again pays once.
+        """
+        rows = self._session.run(
+            lambda connection: connection.execute(
+                """
+                SELECT key, error FROM llm.calls
+                WHERE key = ANY(%s) AND output IS NULL AND output_tokens > 0
+                """,
+                (list(keys),),
+                binary=True,
+            ).fetchall()
+        )
+        return {bytes(key): error for key, error in rows}
 
     def claim(self, keys: Collection[bytes]) -> set[bytes]:
         """Claim the keys nobody else is asking about now; returns those that are ours."""
@@ -287,7 +304,8 @@ class Ledger:
 
         self._session.run(work)
 
-    def _give_back(self, keys: Collection[bytes]) -> None:
+    def give_back(self, keys: Collection[bytes]) -> None:
+        """Give back claims on keys that are not going to be asked about."""
         self._session.run(
             lambda connection: connection.execute(
                 "DELETE FROM llm.claims WHERE key = ANY(%s) AND owner = %s",

@@ -210,8 +210,15 @@ def test_a_broken_rule_of_the_domain_is_told_to_the_model_once(
     assert "a keyword has to stand in the question" in set_aside.reason
     assert all(isinstance(outcome, Answered) for outcome in outcomes.values())
     assert ask.summary.calls == 6
-    # What was set aside is asked again by the next run, and the ledger remembers what it cost.
-    again = make_llm().ask(classify(), questions(5), workers=1, partition="p")
+    # What was paid for in vain is not paid for again by a rerun, unless somebody asks for that.
+    rerun = make_llm().ask(classify(), questions(5), workers=1, partition="p")
+    assert [outcome.item.id for outcome in rerun if isinstance(outcome, Quarantined)] == ["q3"]
+    assert rerun.summary.calls == 0
+    with platform_db.connect("test") as connection:
+        assert connection.execute("SELECT count(*) FROM llm.quarantine").fetchone() == (1,)
+    again = make_llm().ask(
+        classify(), questions(5), workers=1, partition="p", asks_quarantined_again=True
+    )
     assert all(isinstance(outcome, Answered) for outcome in again)
     assert again.summary.calls == 1
     with platform_db.connect("test") as connection:
