@@ -127,7 +127,8 @@ class ModelClient:
             body: Any = _parsed(response.content)
         except ValueError:
             raise CallFailed(Kind.TRANSIENT, "the provider's response is not JSON") from None
-        if not isinstance(body, dict) or is_error_body(cast(dict[str, Any], body)):
+        completion = cast(dict[str, Any], body) if isinstance(body, dict) else None
+        if completion is None or is_error_body(completion):
             raise failure_of(
                 response.status_code,
                 response.headers,
@@ -135,7 +136,7 @@ class ModelClient:
                 self._provider.key_variable,
                 self._now(),
             )
-        if not self._is_made_up and body.get("system_fingerprint") == MADE_UP_FINGERPRINT:
+        if not self._is_made_up and completion.get("system_fingerprint") == MADE_UP_FINGERPRINT:
             problem = ConfigurationError(
                 f"What answers at {self._provider.base_url} is the sandbox: its answers are made"
                 " up",
@@ -143,7 +144,7 @@ class ModelClient:
             )
             raise CallFailed(Kind.FATAL, problem.problem, fatal=problem)
         try:
-            return _reply(cast(dict[str, Any], body))
+            return _reply(completion)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             raise CallFailed(
                 Kind.TRANSIENT, "the provider's response has not the form of a completion"
