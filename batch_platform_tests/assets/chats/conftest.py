@@ -1,4 +1,4 @@
-"""A small world around the chats' assets: source, platform database, model and mail sink, all real."""
+"""A small world around the chats' assets: a real source, database, model server and mail sink."""
 
 import shutil
 import sqlite3
@@ -22,7 +22,7 @@ from batch_platform.sandbox.smtp_sink import RunningSmtpSink, running_smtp_sink
 from batch_platform_tests.recording_model import RecordingModel, recording_model
 
 DAY = date(2025, 6, 12)
-"""A Thursday of the sample, with 398 chats."""
+"""A Thursday of the sample, with about 100 chats."""
 
 DAY_BEFORE = DAY - timedelta(days=1)
 NIGHT = datetime(2025, 6, 12, 16, tzinfo=UTC)
@@ -105,10 +105,12 @@ class World:
         day: date = DAY,
         job: str = "chats_night_job",
         tags: Mapping[str, str] | None = None,
+        classify: Mapping[str, object] | None = None,
         mail: Mapping[str, object] | None = None,
     ) -> Made:
         """Run assets of a job, all of them by default, as a command does: without waiting."""
-        ops = {"chats__report_mail": {"config": dict(mail)}} if mail is not None else {}
+        configs = {"chats__classifications": classify, "chats__report_mail": mail}
+        ops = {name: {"config": dict(config)} for name, config in configs.items() if config}
         result = (
             self.definitions()
             .resolve_job_def(job)
@@ -169,8 +171,13 @@ class World:
 
 @pytest.fixture(scope="session")
 def sample_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days, of each the chats that are odd in some way and a quarter of the others."""
     file = tmp_path_factory.mktemp("source") / "chats.sqlite"
     write_sqlite(file, DAY, days=2)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(
+            "DELETE FROM chattings WHERE length(input_text) BETWEEN 1 AND 40 AND chatting_pk % 4"
+        )
     return file
 
 

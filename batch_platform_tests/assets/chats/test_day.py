@@ -97,7 +97,7 @@ def test_no_personal_data_leaves_the_house_or_is_logged(world: World) -> None:
         assert piece not in recorded
         digits = re.sub(r"[^0-9]", "", piece)
         assert not digits or digits not in digits_sent
-    assert "전화번호_1" in sent.encode().decode("unicode_escape", "ignore") or "전화번호_1" in sent
+    assert "[전화번호_1]" in sent
     # At home the questions are as they were written.
     assert world.rows(
         "SELECT count(*) FROM chats.questions WHERE question = ANY(%s)", [TEXTS_WITH_PERSONAL_DATA]
