@@ -8,19 +8,23 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, LiteralString, Self
 
 import httpx
 import psutil
+import psycopg
 
 from batch_platform.core.settings import PROJECT_ROOT
+from batch_platform.gateways.embedded_postgres import lease_embedded_server
 
 PROJECT_FILES = ("batch_platform", "migrations", "dagster.yaml", "workspace.yaml", "pyproject.toml")
 _MARK = "BATCH_PLATFORM_TEST_MARK"
@@ -135,16 +139,15 @@ class ProjectCopy:
                 f"{arguments} went on for {seconds} seconds:\n{command.output}"
             ) from None
 
-    def processes(self) -> Sequence[psutil.Process]:
-        """All living processes that were started, however indirectly, by this copy's commands."""
-        found = []
+    def processes(self) -> Mapping[int, str]:
+        """Process id → command line of all that this copy's commands led to."""
+        found: dict[int, str] = {}
         for process in psutil.process_iter():
             try:
-                is_ours = process.environ().get(_MARK) == self._mark
-                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
+                if process.environ().get(_MARK) == self._mark:
+                    found[process.pid] = " ".join(process.cmdline())
             except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
+                continue  # it ended, as a zombie too has, or it is another user's
         return found
 
     def wait_until_nothing_runs(self, seconds: float = 20) -> None:
@@ -152,14 +155,50 @@ class ProjectCopy:
         try:
             wait_until(lambda: not self.processes(), seconds, "nothing runs", poll_seconds=0.3)
         except AssertionError:
-            left = [" ".join(process.cmdline())[:200] for process in self.processes()]
-            raise AssertionError("still running:\n" + "\n".join(left)) from None
+            left = "\n".join(self.processes().values())
+            raise AssertionError(f"still running:\n{left}") from None
 
     def remove(self) -> None:
         """End whatever a failed test has left, and delete the files."""
-        for process in self.processes():
-            process.kill()
+        for process_id in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
         shutil.rmtree(self.root)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A project copy in which the demo has run."""
+
+    project: ProjectCopy
+
+    @property
+    def home(self) -> Path:
+        """The demo's folder."""
+        return self.project.root / "var" / "demo"
+
+    def rows(self, statement: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of the demo's platform database."""
+        return rows_of(self.home, "batch_platform", statement, *values)
+
+
+def rows_of(
+    home: Path, database: str, statement: LiteralString, *values: object
+) -> list[tuple[Any, ...]]:
+    """Rows of a database of the embedded server of a home folder, started if need be."""
+    lease, url = lease_embedded_server(home)
+    try:
+        with psycopg.connect(f"{url}{database}") as connection:
+            return connection.execute(statement, values).fetchall()
+    finally:
+        lease.release()
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -7,16 +7,15 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-import psycopg
 import pytest
 
-from batch_platform.gateways.embedded_postgres import lease_embedded_server
 from batch_platform_tests.running_platform import (
     Command,
     ProjectCopy,
     Webserver,
+    free_port,
     project_copy,
+    rows_of,
     wait_until,
 )
 
@@ -34,9 +33,7 @@ def project() -> Iterator[ProjectCopy]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture
@@ -50,20 +47,17 @@ def up(project: ProjectCopy, port: int, **options: object) -> Command:
     return project.start("batch-platform", "up", "--port", str(port), **options)  # type: ignore[arg-type]
 
 
-def server(project: ProjectCopy, words: str) -> psutil.Process | None:
-    found = [each for each in project.processes() if words in " ".join(each.cmdline())]
-    return found[0] if found else None
+def server(project: ProjectCopy, words: str) -> int | None:
+    """Process id of the server in whose command line the words are."""
+    return next((pid for pid, command in project.processes().items() if words in command), None)
 
 
 def run_state(project: ProjectCopy, run_id: str) -> str:
     """A run's state when nothing serves, from Dagster's own table."""
-    lease, url = lease_embedded_server(project.root / "var" / "live")
-    try:
-        with psycopg.connect(f"{url}batch_platform_dagster") as connection:
-            found = connection.execute("SELECT status FROM runs WHERE run_id = %s", [run_id])
-            return found.fetchone()[0]  # type: ignore[index]
-    finally:
-        lease.release()
+    home = project.root / "var" / "live"
+    statement = "SELECT status FROM runs WHERE run_id = %s"
+    ((state,),) = rows_of(home, "batch_platform_dagster", statement, run_id)
+    return state
 
 
 def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
@@ -84,11 +78,9 @@ def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
         for words in ("dagster_webserver", "dagster._daemon", "code-server start"):
             victim = server(project, words)
             assert victim is not None
-            victim.send_signal(signal.SIGKILL)
+            os.kill(victim, signal.SIGKILL)
             wait_until(
-                lambda words=words, old=victim.pid: (
-                    (new := server(project, words)) and new.pid != old
-                ),
+                lambda words=words, victim=victim: server(project, words) not in {None, victim},
                 20,
                 f"{words} is started again",
             )

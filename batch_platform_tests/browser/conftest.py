@@ -1,0 +1,90 @@
+"""A browser, and the demo as a person has it after `make demo` and `make up`."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+
+from batch_platform_tests.running_platform import Demo, Webserver, free_port, project_copy
+
+_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_CHROMIUM_OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    with project_copy() as project:
+        code, said = project.run("batch-platform", "demo")
+        assert code == 0, said
+        yield Demo(project)
+
+
+@pytest.fixture(scope="module")
+def webserver(demo: Demo) -> Iterator[Webserver]:
+    """The demo's webserver, as `batch-platform up` serves it."""
+    port = free_port()
+    command = demo.project.start("batch-platform", "up", "--port", str(port))
+    try:
+        command.wait_for_output("준비됨", 90)
+        with Webserver(f"http://127.0.0.1:{port}") as served:
+            yield served
+    finally:
+        command.end()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a browser; without one the test is skipped, but never in CI."""
+    found = next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
+    if found is None:
+        message = "No chromium here (Debian: apt install chromium): the webserver is not looked at"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(playwright: Playwright, chromium: str, tmp_path: Path) -> Iterator[Page]:
+    """A new browser's page; afterwards, that no request left the machine."""
+    context = new_browser(playwright, chromium, tmp_path / "browser")
+    asked: set[str] = set()
+    context.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
+    try:
+        yield context.pages[0]
+    finally:
+        context.close()
+    # An empty host is a data: or blob: address.
+    assert asked - {""} == {"127.0.0.1"}
+
+
+def new_browser(playwright: Playwright, chromium: str, user_data: Path) -> BrowserContext:
+    """A browser with a profile of its own, as wide as the pictures in the README."""
+    return playwright.chromium.launch_persistent_context(
+        user_data,
+        executable_path=chromium,
+        args=_CHROMIUM_OPTIONS,
+        headless=True,
+        viewport={"width": 1440, "height": 900},
+        timezone_id="Asia/Seoul",
+        locale="en-US",
+    )

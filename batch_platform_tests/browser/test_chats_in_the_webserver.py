@@ -1,0 +1,146 @@
+"""What an operator does with chats in the webserver: look at the lineage, backfill a week, run a
+day again."""
+
+import json
+import urllib.request
+from datetime import date, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from batch_platform_tests.running_platform import Demo, Webserver, wait_until
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.slow]
+
+ASSETS = {
+    "raw_chats",
+    "classifications",
+    "report",
+    "report_mail",
+    "published_keywords",
+    "report_archive",
+}
+DAILY_ASSETS = ASSETS - {"report_archive"}
+LOCATION = "locations/__repository__@batch_platform"
+JOB = "chats_night_job"
+# The backfill daemon looks every 30 seconds; what it launches is seven short runs.
+BACKFILL_SECONDS = 120
+PAGE_MILLISECONDS = 15_000
+DAY_TABLES = ("raw_chats", "questions", "classifications")
+
+
+def test_the_groups_lineage_shows_all_assets(page: Page, webserver: Webserver) -> None:
+    page.goto(f"{webserver.url}/{LOCATION}/asset-groups/chats/lineage")
+    for asset in ASSETS:
+        expect(page.get_by_text(asset, exact=True).first).to_be_visible(timeout=PAGE_MILLISECONDS)
+
+
+def test_a_backfill_of_seven_days_from_the_ui_ends_green(
+    page: Page, webserver: Webserver, demo: Demo
+) -> None:
+    last = demo_day(demo) - timedelta(days=1)
+    days = [last - timedelta(days=n) for n in reversed(range(7))]
+    calls_before = model_calls(demo)
+    launch(page, webserver, f"[{days[0]}...{days[-1]}]", "Launch backfill")
+    wait_until(lambda: backfill_states(webserver), 20, "the backfill is there")
+    wait_until(
+        lambda: "REQUESTED" not in backfill_states(webserver),
+        BACKFILL_SECONDS,
+        "the backfill has ended",
+        poll_seconds=0.5,
+    )
+    assert backfill_states(webserver) == ["COMPLETED_SUCCESS"]
+    for asset in DAILY_ASSETS:
+        assert {day.isoformat() for day in days} <= materialized_days(webserver, asset), asset
+    assert model_calls(demo) > calls_before
+    shown = page.goto(f"{webserver.url}/runs?view=backfills")
+    assert shown is not None
+    expect(page.get_by_text("Success").first).to_be_visible(timeout=PAGE_MILLISECONDS)
+
+
+def test_a_day_that_runs_again_has_the_same_rows_and_asks_no_model(
+    page: Page, webserver: Webserver, demo: Demo
+) -> None:
+    day = demo_day(demo)
+    before, calls_before = day_checksums(demo, day), model_calls(demo)
+    assert all(count for count, _ in before.values())
+    runs_before = run_ids(webserver, day)
+    launch(page, webserver, day.isoformat(), "Launch 1 run")
+    (run_id,) = wait_until(
+        lambda: run_ids(webserver, day) - runs_before, 20, "the run is there", poll_seconds=0.3
+    )
+    wait_until(
+        lambda: webserver.run_status(run_id) in {"SUCCESS", "FAILURE"}, 60, "the run has ended"
+    )
+    assert webserver.run_status(run_id) == "SUCCESS"
+    assert day_checksums(demo, day) == before
+    assert model_calls(demo) == calls_before
+
+
+def launch(page: Page, webserver: Webserver, partitions: str, button: str) -> None:
+    """Launch the nightly job from its page.
+
+    Args:
+        partitions: As the dialog understands them: `2026-11-01` or `[first...last]`.
+        button: What the dialog's button says then.
+    """
+    page.goto(f"{webserver.url}/{LOCATION}/jobs/{JOB}")
+    page.get_by_role("button", name="Materialize all").first.click(timeout=PAGE_MILLISECONDS)
+    dialog = page.get_by_role("dialog")
+    field = dialog.get_by_role("textbox")
+    field.fill(partitions)
+    field.press("Enter")
+    dialog.get_by_role("button", name=button).click()
+    expect(dialog).to_have_count(0, timeout=PAGE_MILLISECONDS)
+
+
+def demo_day(demo: Demo) -> date:
+    ((day,),) = demo.rows("SELECT max(chat_date) FROM chats.raw_chats")
+    assert isinstance(day, date)
+    return day
+
+
+def day_checksums(demo: Demo, day: date) -> dict[str, tuple[object, ...]]:
+    """Of each table: how many rows the day has, and a checksum of all their columns."""
+    return {
+        table: demo.rows(
+            f"SELECT count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text))"
+            f" FROM chats.{table} t WHERE chat_date = %s",
+            day,
+        )[0]
+        for table in DAY_TABLES
+    }
+
+
+def model_calls(demo: Demo) -> int:
+    """How many calls the model's stand-in has seen, by its own count."""
+    ports = json.loads((demo.home / "sandbox" / "ports.json").read_text())
+    with urllib.request.urlopen(f"http://127.0.0.1:{ports['model']}/sandbox/stats") as answer:
+        return json.load(answer)["received"]
+
+
+def backfill_states(webserver: Webserver) -> list[str]:
+    data = webserver.ask(
+        "{ partitionBackfillsOrError { ... on PartitionBackfills { results { status } } } }"
+    )
+    return [backfill["status"] for backfill in data["partitionBackfillsOrError"]["results"]]
+
+
+def run_ids(webserver: Webserver, day: date) -> set[str]:
+    data = webserver.ask(
+        """query ($day: String!) {
+             runsOrError(filter: {tags: [{key: "dagster/partition", value: $day}]}) {
+               ... on Runs { results { id } } } }""",
+        day=day.isoformat(),
+    )
+    return {run["id"] for run in data["runsOrError"]["results"]}
+
+
+def materialized_days(webserver: Webserver, asset: str) -> set[str]:
+    data = webserver.ask(
+        """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+             latestMaterializationByPartition { partition } } } }""",
+        key={"path": ["chats", asset]},
+    )
+    made = data["assetNodeOrError"]["latestMaterializationByPartition"]
+    return {event["partition"] for event in made if event is not None}
