@@ -1,7 +1,8 @@
 """A day of a million chats in MariaDB, and a process of its own that lands it and tells the cost.
 
-Run as `python -m batch_platform_tests.large_day SOURCE_URL PLATFORM_URL` by a test or a benchmark:
-a process's peak memory can only be told when it did nothing else.
+Run by a test or a benchmark as
+`python -m batch_platform_tests.large_day SOURCE_URL PLATFORM_URL [--with-cursor]`: a process's peak
+memory can only be told when it did nothing else.
 """
 
 import gc
@@ -40,7 +41,8 @@ class LargeDay:
     """What landing the day took.
 
     Attributes:
-        cursor_seconds: A plain server-side cursor that reads the rows and drops them.
+        cursor_seconds: A plain server-side cursor that reads the rows and drops them; None when
+            it was not asked for.
         reading_seconds: The platform's reader that reads the rows and drops them.
         landing_seconds: The whole extraction.
         peak_mb: Most resident memory of the process (10⁶ bytes).
@@ -49,7 +51,7 @@ class LargeDay:
 
     landed_rows: int
     blank_rows: int
-    cursor_seconds: float
+    cursor_seconds: float | None
     reading_seconds: float
     landing_seconds: float
     peak_mb: float
@@ -79,10 +81,11 @@ def fill_large_day(server: MariaDb, rows: int = ROWS) -> None:
     )
 
 
-def land_in_a_process(server: MariaDb, db: PlatformDb) -> LargeDay:
-    """Read and land the day in a fresh process."""
+def land_in_a_process(server: MariaDb, db: PlatformDb, *, with_cursor: bool = False) -> LargeDay:
+    """Read and land the day in a fresh process, and time a plain cursor if that is wanted."""
+    options = ["--with-cursor"] if with_cursor else []
     completed = subprocess.run(
-        [sys.executable, "-m", "batch_platform_tests.large_day", server.url, db.url],
+        [sys.executable, "-m", "batch_platform_tests.large_day", server.url, db.url, *options],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -116,7 +119,7 @@ def _peak_mb() -> float:
 
 def main() -> None:
     """Print a `LargeDay` as JSON."""
-    source_url, platform_url = sys.argv[1:]
+    source_url, platform_url, *options = sys.argv[1:]
     settings = load_settings()
     source, db = SourceDatabase(source_url, SEOUL), PlatformDb(platform_url)
     # Both are paid once a process, whatever it reads.
@@ -129,7 +132,9 @@ def main() -> None:
     )
     peak = _peak_mb()
     _, reading_seconds = _timed(lambda: _read(source))
-    _, cursor_seconds = _timed(lambda: _read_with_a_plain_cursor(source_url))
+    cursor_seconds = None
+    if options == ["--with-cursor"]:
+        _, cursor_seconds = _timed(lambda: _read_with_a_plain_cursor(source_url))
     took = LargeDay(
         landed_rows=extraction.landed_rows,
         blank_rows=extraction.blank_rows,
