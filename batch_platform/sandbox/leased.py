@@ -8,14 +8,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from dotenv import dotenv_values
+
+from batch_platform.core.days import today, utc_now
 from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.gateways.leased_process import ServiceFolder, serve
+from batch_platform.sandbox.sample_chats import sample_days
 from batch_platform.sandbox.services import SandboxAddresses
 
 MODEL = "sandbox-model"
 MODEL_DELAY_SECONDS = 0.05
+_ZONE = "Asia/Seoul"
 _STOP_SECONDS = 10
 
 
@@ -74,11 +81,23 @@ def sample_source(home: Path) -> Path:
     return home / "sources" / "chats.sqlite"
 
 
+def _first_day(home: Path) -> date:
+    """The first day of the sample when the demo was first made; it stays as the sample grows.
+
+    Without it, the demo's partitions would begin years before its data.
+    """
+    remembered = dotenv_values(home / "demo.env").get("CHATS_FIRST_DAY")
+    if remembered:
+        return date.fromisoformat(remembered)
+    return sample_days(today(utc_now, ZoneInfo(_ZONE)) - timedelta(days=1))[0]
+
+
 def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
     """Write `demo.env`, the only settings that the demo profile reads."""
     values = {
         "BATCH_PLATFORM_HOME": home,
         "ORG_NAME": "가상교육청 (데모)",
+        "CHATS_FIRST_DAY": _first_day(home),
         "ENGINE_FOR_SQLALCHEMY": f"sqlite:///{sample_source(home)}",
         "LLM_PROVIDER": "compatible",
         "LLM_BASE_URL": addresses.model_url,
