@@ -136,7 +136,7 @@ def classify_day(
             raise PermanentError(
                 f"{rows.quarantined:,} of {asked.rows:,} questions of {day} could not be"
                 f" classified; CHATS_MAX_QUARANTINE_SHARE allows {chats.quarantine_share:.0%}",
-                "See llm.quarantine for the reasons; --retry-quarantined asks these alone once more",
+                "Read the reasons in llm.quarantine; --retry-quarantined asks these alone again",
             )
         with db.replacing("chats/classifications", day.isoformat()) as transaction:
             store.replace_classifications(
