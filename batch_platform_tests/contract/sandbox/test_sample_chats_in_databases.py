@@ -1,3 +1,5 @@
+"""The sample chats are the same in every kind of database that a source can be."""
+
 from datetime import date
 
 import sqlalchemy as sa

@@ -1,3 +1,5 @@
+"""The sandbox as one process: its ports stay, it says what it is, it ends when told."""
+
 import json
 import signal
 import smtplib

@@ -1,3 +1,5 @@
+"""The SMTP sink keeps what a mail client sends, and goes wrong when asked to."""
+
 import smtplib
 import ssl
 from email.message import EmailMessage

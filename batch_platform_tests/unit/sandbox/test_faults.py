@@ -1,3 +1,5 @@
+"""Which calls of the model server go wrong, and what that looks like."""
+
 import json
 from datetime import UTC, datetime
 

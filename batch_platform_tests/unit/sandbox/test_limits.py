@@ -1,3 +1,5 @@
+"""How the model server counts its limits."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 

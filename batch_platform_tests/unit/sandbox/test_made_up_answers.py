@@ -1,3 +1,5 @@
+"""What the model server answers: by rule, the same every time, of the item alone."""
+
 import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal

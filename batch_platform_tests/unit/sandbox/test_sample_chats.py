@@ -1,3 +1,5 @@
+"""The sample chats: the same on every machine, with everything that breaks a careless batch."""
+
 import re
 import unicodedata
 from collections import Counter
