@@ -30,6 +30,7 @@ from batch_platform.domains.chats.store import (
     CLASSIFICATION_SCHEMA,
     QUESTION_SCHEMA,
     ChatStore,
+    DayCounts,
 )
 from batch_platform.gateways.llm import Answered, AskSummary, BulkLlm, Item, Progress
 from batch_platform.gateways.platform_db import PlatformDb, Spool
@@ -107,10 +108,8 @@ def classify_day(
         NoDataError: The day was never read from the source.
         PermanentError: More questions than allowed had to be set aside.
     """
+    _counts_of_read_day(day, db)
     store = ChatStore(db)
-    (counts,) = store.day_counts(day, day)
-    if not counts.is_extracted:
-        raise NoDataError(f"The chats of {day} were not read yet", "Materialize raw_chats first")
     chats = settings.chats
     choice = read_categories(source, chats)
     task = classification_task(choice.offered, choice.default, chats.questions_per_call)
@@ -239,7 +238,11 @@ def publish_day(
 
     Returns:
         How many rows were written, in the shape that the old system's application reads.
+
+    Raises:
+        NoDataError: The day is not classified here: what the old system wrote for it stays.
     """
+    _require_classified(day, db)
     chats, zone = settings.chats, settings.platform.zone
     published_at = clock().astimezone(zone).replace(tzinfo=None, microsecond=0)
     rows = (
@@ -294,7 +297,20 @@ def has_chats(day: date, db: PlatformDb) -> bool:
     Raises:
         NoDataError: The day was never read.
     """
+    return _counts_of_read_day(day, db).question_count > 0
+
+
+def _require_classified(day: date, db: PlatformDb) -> None:
+    missing = _counts_of_read_day(day, db).missing_count
+    if missing > 0:
+        raise NoDataError(
+            f"{missing:,} questions of {day} are not classified yet",
+            "Materialize classifications first",
+        )
+
+
+def _counts_of_read_day(day: date, db: PlatformDb) -> DayCounts:
     (counts,) = ChatStore(db).day_counts(day, day)
     if not counts.is_extracted:
         raise NoDataError(f"The chats of {day} were not read yet", "Materialize raw_chats first")
-    return counts.question_count > 0
+    return counts
