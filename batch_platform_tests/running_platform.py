@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, LiteralString, Self
 
@@ -177,6 +178,12 @@ class Demo:
         """The demo's folder."""
         return self.project.root / "var" / "demo"
 
+    @property
+    def last_day(self) -> date:
+        """The day that the demo made: yesterday, when it ran."""
+        ((day,),) = self.rows("SELECT max(chat_date) FROM chats.raw_chats")
+        return day
+
     def rows(self, statement: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the demo's platform database."""
         return rows_of(self.home, "batch_platform", statement, *values)
@@ -273,6 +280,13 @@ class Webserver:
         """A run's state, such as STARTED."""
         query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
         return self.ask(query, id=run_id)["runOrError"]["status"]
+
+    def backfill_states(self) -> list[str]:
+        """The states of all backfills, the newest first."""
+        data = self.ask(
+            "{ partitionBackfillsOrError { ... on PartitionBackfills { results { status } } } }"
+        )
+        return [each["status"] for each in data["partitionBackfillsOrError"]["results"]]
 
     def __enter__(self) -> Self:
         return self

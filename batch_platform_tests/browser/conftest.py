@@ -1,27 +1,15 @@
 """A browser, and the demo as a person has it after `make demo` and `make up`."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
+from batch_platform_tests.browser.chromium import installed_browser, new_browser
 from batch_platform_tests.running_platform import Demo, Webserver, free_port, project_copy
-
-_CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_CHROMIUM_OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +36,7 @@ def webserver(demo: Demo) -> Iterator[Webserver]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a browser; without one the test is skipped, but never in CI."""
-    found = next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
+    found = installed_browser()
     if found is None:
         message = "No chromium here (Debian: apt install chromium): the webserver is not looked at"
         if os.environ.get("CI"):
@@ -75,16 +63,3 @@ def page(playwright: Playwright, chromium: str, tmp_path: Path) -> Iterator[Page
         context.close()
     # An empty host is a data: or blob: address.
     assert asked - {""} == {"127.0.0.1"}
-
-
-def new_browser(playwright: Playwright, chromium: str, user_data: Path) -> BrowserContext:
-    """A browser with a profile of its own, as wide as the pictures in the README."""
-    return playwright.chromium.launch_persistent_context(
-        user_data,
-        executable_path=chromium,
-        args=_CHROMIUM_OPTIONS,
-        headless=True,
-        viewport={"width": 1440, "height": 900},
-        timezone_id="Asia/Seoul",
-        locale="en-US",
-    )

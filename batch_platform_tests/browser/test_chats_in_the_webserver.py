@@ -38,18 +38,18 @@ def test_the_groups_lineage_shows_all_assets(page: Page, webserver: Webserver) -
 def test_a_backfill_of_seven_days_from_the_ui_ends_green(
     page: Page, webserver: Webserver, demo: Demo
 ) -> None:
-    last = demo_day(demo) - timedelta(days=1)
+    last = demo.last_day - timedelta(days=1)
     days = [last - timedelta(days=n) for n in reversed(range(7))]
     calls_before = model_calls(demo)
     launch(page, webserver, f"[{days[0]}...{days[-1]}]", "Launch backfill")
-    wait_until(lambda: backfill_states(webserver), 20, "the backfill is there")
+    wait_until(lambda: webserver.backfill_states(), 20, "the backfill is there")
     wait_until(
-        lambda: "REQUESTED" not in backfill_states(webserver),
+        lambda: "REQUESTED" not in webserver.backfill_states(),
         BACKFILL_SECONDS,
         "the backfill has ended",
         poll_seconds=0.5,
     )
-    assert backfill_states(webserver) == ["COMPLETED_SUCCESS"]
+    assert webserver.backfill_states() == ["COMPLETED_SUCCESS"]
     for asset in DAILY_ASSETS:
         assert {day.isoformat() for day in days} <= materialized_days(webserver, asset), asset
     assert model_calls(demo) > calls_before
@@ -61,7 +61,7 @@ def test_a_backfill_of_seven_days_from_the_ui_ends_green(
 def test_a_day_that_runs_again_has_the_same_rows_and_asks_no_model(
     page: Page, webserver: Webserver, demo: Demo
 ) -> None:
-    day = demo_day(demo)
+    day = demo.last_day
     before, calls_before = day_checksums(demo, day), model_calls(demo)
     assert all(count for count, _ in before.values())
     runs_before = run_ids(webserver, day)
@@ -94,12 +94,6 @@ def launch(page: Page, webserver: Webserver, partitions: str, button: str) -> No
     expect(dialog).to_have_count(0, timeout=PAGE_MILLISECONDS)
 
 
-def demo_day(demo: Demo) -> date:
-    ((day,),) = demo.rows("SELECT max(chat_date) FROM chats.raw_chats")
-    assert isinstance(day, date)
-    return day
-
-
 def day_checksums(demo: Demo, day: date) -> dict[str, tuple[object, ...]]:
     """Of each table: how many rows the day has, and a checksum of all their columns."""
     return {
@@ -117,13 +111,6 @@ def model_calls(demo: Demo) -> int:
     ports = json.loads((demo.home / "sandbox" / "ports.json").read_text())
     with urllib.request.urlopen(f"http://127.0.0.1:{ports['model']}/sandbox/stats") as answer:
         return json.load(answer)["received"]
-
-
-def backfill_states(webserver: Webserver) -> list[str]:
-    data = webserver.ask(
-        "{ partitionBackfillsOrError { ... on PartitionBackfills { results { status } } } }"
-    )
-    return [backfill["status"] for backfill in data["partitionBackfillsOrError"]["results"]]
 
 
 def run_ids(webserver: Webserver, day: date) -> set[str]:
