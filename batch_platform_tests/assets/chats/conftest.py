@@ -13,12 +13,13 @@ import dagster as dg
 import pytest
 
 from batch_platform.build import build_definitions
-from batch_platform.core.settings import Profile, Section, Settings
+from batch_platform.core.settings import Profile, Settings
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.failed_steps import FailedStep, failed_steps
 from batch_platform.orchestration.steps import COMMAND_TAG
 from batch_platform.sandbox.sample_chats import write_sqlite
 from batch_platform.sandbox.smtp_sink import RunningSmtpSink, running_smtp_sink
+from batch_platform_tests.given_settings import settings_of
 from batch_platform_tests.recording_model import RecordingModel, recording_model
 
 DAY = date(2025, 6, 12)
@@ -27,16 +28,6 @@ DAY = date(2025, 6, 12)
 DAY_BEFORE = DAY - timedelta(days=1)
 NIGHT = datetime(2025, 6, 12, 16, tzinfo=UTC)
 NIGHT_ASSETS = ("raw_chats", "classifications", "report", "report_mail", "published_keywords")
-
-
-def settings_of(**variables: object) -> Settings:
-    """Settings as if these variables, and no others, were set, of a platform that is made up."""
-    sections = {
-        name: field.annotation(_env_file=None, **variables)  # type: ignore[misc]
-        for name, field in Settings.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-    }
-    return Settings.model_validate({"profile": Profile.DEMO, **sections})
 
 
 @dataclass
@@ -89,7 +80,7 @@ class World:
 
     @property
     def settings(self) -> Settings:
-        return settings_of(**self.variables)
+        return settings_of(Profile.DEMO, **self.variables)
 
     @property
     def reports(self) -> Path:

@@ -8,7 +8,8 @@ import pytest
 
 from batch_platform.build import build_definitions
 from batch_platform.operations.failures import failure_mail_sensor
-from batch_platform_tests.assets.chats.conftest import DAY, World, settings_of
+from batch_platform_tests.assets.chats.conftest import DAY, World
+from batch_platform_tests.given_settings import settings_of
 
 SEOUL = ZoneInfo("Asia/Seoul")
 

@@ -122,6 +122,17 @@ def test_a_day_that_was_never_read_is_not_reported(world: World) -> None:
     assert made.failures[0].error_type == "NoDataError"
 
 
+def test_a_day_that_is_not_classified_leaves_what_the_old_system_wrote(world: World) -> None:
+    world.in_source(
+        "INSERT INTO admin_chat_keywords VALUES ('예전 질문', '단어', 1, 1, ?, ?)",
+        f"{DAY} 09:00:00",
+        f"{DAY} 23:00:00",
+    )
+    made = world.make("raw_chats", "published_keywords")
+    assert made.failures[0].error_type == "NoDataError"
+    assert world.in_source("SELECT query_text FROM admin_chat_keywords") == [("예전 질문",)]
+
+
 def test_a_mail_without_its_workbook_is_not_sent(world: World) -> None:
     world.make("raw_chats", "classifications", "report")
     (world.reports / report_file_name(DAY, DAY)).unlink()
