@@ -7,13 +7,14 @@ used.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
@@ -224,7 +225,10 @@ class ChatsSettings(Section):
         "PARALLEL_WORKERS", 16, "Model calls in flight at once", ge=1, le=512
     )
     parallel_chunk_size: int = _variable(
-        "PARALLEL_CHUNK_SIZE", 1000, "Questions read from the database at a time", ge=1
+        "PARALLEL_CHUNK_SIZE",
+        1000,
+        "Of the old job; questions are a stream now, so it is ignored",
+        ge=1,
     )
     first_day: date = _variable(
         "CHATS_FIRST_DAY", date(2024, 1, 1), "First day that can be classified"
@@ -236,6 +240,19 @@ class ChatsSettings(Section):
     )
 
     _commas = field_validator("exclude_category_ids", mode="before")(_split)
+
+    @field_validator("cron_schedule")
+    @classmethod
+    def _readable_cron(cls, value: str) -> str:
+        # Dagster would refuse it too, but while it loads everything.
+        try:
+            CronSim(value, datetime(2026, 1, 1))  # noqa: DTZ001 - any time will do
+        except CronSimError:
+            raise ValueError(
+                f"{value!r} is no cron schedule; write minute, hour, day, month and weekday,"
+                " like 0 1 * * *"
+            ) from None
+        return value
 
 
 class ModelSettings(Section):

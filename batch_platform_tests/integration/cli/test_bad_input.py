@@ -67,6 +67,7 @@ def unchanged(classified: Installation) -> Iterator[Installation]:
         ({"DB_TABLE_CHATTINGS": "chat"}, 2, ("chat", "chattings", "DB_TABLE_CHATTINGS")),
         ({"DB_COLUMN_INPUT_TEXT": "text"}, 2, ("'text'", "input_text", "DB_COLUMN_INPUT_TEXT")),
         ({"DB_TABLE_CATEGORIES": "no_table"}, 2, ("no_table", "DB_TABLE_CATEGORIES")),
+        ({"CRON_SCHEDULE": "every night"}, 2, ("CRON_SCHEDULE", "0 1 * * *")),
         ({"PARALLEL_WORKERS": "many"}, 2, ("PARALLEL_WORKERS", "settings.env")),
         (
             {"LLM_PROVIDER": None, "LLM_BASE_URL": None, "LLM_API_KEY": None},

@@ -131,6 +131,13 @@ def test_reports_go_where_they_are_wanted(installation: Installation) -> None:
     assert [part.get_filename() for part in mail.message.iter_attachments()] == [target.name]
 
 
+def test_debug_shows_where_it_failed(installation: Installation) -> None:
+    for arguments in (("--debug", "chats", "report"), ("chats", "report", "--debug")):
+        shown = installation.run(*arguments, "-d", "2025-06-03")
+        assert shown.code == 1
+        assert "Stack Trace" in shown.out + shown.err
+
+
 def test_ctrl_c_ends_a_range_at_once_and_the_history_says_so(installation: Installation) -> None:
     installation.db.fetch_all("WITH gone AS (DELETE FROM llm.calls) SELECT 1")
     history = len(installation.runs())
