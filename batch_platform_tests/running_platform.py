@@ -76,10 +76,14 @@ class Command:
 class ProjectCopy:
     """The project's files in a new folder, outside of everything."""
 
-    def __init__(self) -> None:
-        # Not pytest's folder: only its owner may enter that, and PostgreSQL refuses to run as root.
-        self.root = Path(tempfile.mkdtemp(prefix="batch-platform-project-"))
-        self.root.chmod(0o755)
+    def __init__(self, root: Path | None = None) -> None:
+        if root is None:
+            # Not pytest's folder: only its owner may enter it, and PostgreSQL refuses to be root.
+            root = Path(tempfile.mkdtemp(prefix="batch-platform-project-"))
+            root.chmod(0o755)
+        else:
+            root.mkdir(parents=True)
+        self.root = root
         self._mark = secrets.token_hex(8)
         self._outputs = 0
         for name in PROJECT_FILES:
@@ -209,9 +213,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def project_copy() -> Iterator[ProjectCopy]:
-    """A copy that is gone after the block, with all that it started."""
-    copy = ProjectCopy()
+def project_copy(root: Path | None = None) -> Iterator[ProjectCopy]:
+    """A copy, in a new folder, that is gone after the block with all that it started."""
+    copy = ProjectCopy(root)
     try:
         yield copy
     finally:

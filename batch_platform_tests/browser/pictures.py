@@ -1,7 +1,8 @@
 """Takes the README's pictures from the running demo.
 
-`python -m batch_platform_tests.browser.pictures` writes them to `docs/images`; it needs chromium,
-LibreOffice and pdftoppm. Look at every picture before it is committed.
+`python -m batch_platform_tests.browser.pictures FOLDER` runs the demo in a new FOLDER, which mails
+name (so choose one like /opt/batch-platform), writes to `docs/images` and removes FOLDER. It needs
+chromium, LibreOffice and pdftoppm. Look at every picture before it is committed.
 """
 
 import shutil
@@ -35,8 +36,10 @@ def main() -> None:
     browser = installed_browser()
     if browser is None:
         sys.exit("No chromium here (Debian: apt install chromium)")
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     _FOLDER.mkdir(parents=True, exist_ok=True)
-    with project_copy() as project:
+    with project_copy(Path(sys.argv[1])) as project:
         code, said = project.run("batch-platform", "demo")
         if code != 0:
             sys.exit(said)

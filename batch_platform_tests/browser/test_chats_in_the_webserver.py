@@ -24,7 +24,7 @@ DAILY_ASSETS = ASSETS - {"report_archive"}
 LOCATION = "locations/__repository__@batch_platform"
 JOB = "chats_night_job"
 # The backfill daemon looks every 30 seconds; what it launches is seven short runs.
-BACKFILL_SECONDS = 120
+BACKFILL_SECONDS = 180
 PAGE_MILLISECONDS = 15_000
 DAY_TABLES = ("raw_chats", "questions", "classifications")
 
