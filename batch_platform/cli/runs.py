@@ -20,6 +20,7 @@ from batch_platform.build import build_definitions
 from batch_platform.cli.console import err, progress_bars, show_error, show_table
 from batch_platform.core.errors import ConfigurationError
 from batch_platform.core.settings import PROJECT_ROOT, Settings
+from batch_platform.gateways.files import usable_folder
 from batch_platform.operations.abandoned_runs import fail_abandoned_runs, watched_run
 from batch_platform.operations.failed_steps import FailedStep, failed_steps
 from batch_platform.orchestration.progress import ProgressListener
@@ -54,9 +55,12 @@ class RunResult:
 
 
 def dagster_home(settings: Settings) -> Path:
-    """The folder that Dagster calls its home, holding a link to the project's `dagster.yaml`."""
-    home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    """The folder that Dagster calls its home, holding a link to the project's `dagster.yaml`.
+
+    Raises:
+        ConfigurationError: It cannot be made or written to.
+    """
+    home = usable_folder(settings.home / "dagster", setting="BATCH_PLATFORM_HOME")
     link = home / "dagster.yaml"
     target = PROJECT_ROOT / "dagster.yaml"
     if not link.is_symlink() or link.resolve() != target:

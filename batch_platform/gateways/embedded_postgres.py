@@ -65,7 +65,33 @@ def lease_embedded_server(home: Path) -> tuple[Lease, str]:
     lease = Lease(folder, ["-m", __name__, str(folder.path)])
     password = (folder.path / "password").read_text().strip()
     port = lease.description["port"]
-    return lease, f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/"
+    url = f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/"
+    try:
+        _await_answer(f"{url}postgres", folder)
+    except BaseException:
+        lease.release()
+        raise
+    return lease, url
+
+
+def _await_answer(url: str, folder: ServiceFolder) -> None:
+    """Wait while the server is started again: its process says "ready" of the time before a crash.
+
+    Raises:
+        RetryableError: It does not answer within a minute.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise RetryableError(
+                    "The embedded PostgreSQL does not answer", f"See {folder.log}"
+                ) from error
+            time.sleep(0.1)
+        else:
+            return
 
 
 def server_folder(home: Path) -> ServiceFolder:

@@ -32,6 +32,27 @@ _UNUSABLE_FOLDER = {
 }
 
 
+def usable_folder(path: Path, *, setting: str) -> Path:
+    """Make a folder unless it is there, and make sure that files can be written in it.
+
+    Args:
+        path: The folder.
+        setting: The variable or option that chose it, for the error's remedy.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ConfigurationError: It cannot be made or written to.
+        RetryableError: The disk is full.
+    """
+    with _plain_errors(path, setting):
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return path
+
+
 @contextmanager
 def atomic_file(path: Path, *, setting: str) -> Generator[Path]:
     """Hand out a temporary path that becomes `path` when the block ends well.

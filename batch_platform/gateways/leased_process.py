@@ -111,7 +111,8 @@ class Lease:
                         _detach(starter)
                     return description
             elif starter is None or starter.poll() is not None:
-                if starter is not None and starter.returncode not in (0, None):
+                # What a signal ended (somebody's kill, a lack of memory) may well start now.
+                if starter is not None and starter.returncode > 0:
                     raise ConfigurationError(
                         f"{self._folder.path.name} did not start: {_last_line(self._folder.log)}",
                         f"See {self._folder.log}",

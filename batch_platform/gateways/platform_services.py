@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from batch_platform.core.errors import ConfigurationError
 from batch_platform.core.settings import PlatformSettings, Settings
 from batch_platform.gateways.embedded_postgres import lease_embedded_server
+from batch_platform.gateways.files import usable_folder
 from batch_platform.gateways.leased_process import Lease, ServiceFolder
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.migrations import migrate, require_current
@@ -83,8 +83,7 @@ def _configured_url(platform: PlatformSettings) -> str | None:
 
 @cache
 def _embedded_url(home: Path) -> str:
-    home.mkdir(parents=True, exist_ok=True)
-    lease, url = lease_embedded_server(home)
+    lease, url = lease_embedded_server(usable_folder(home, setting="BATCH_PLATFORM_HOME"))
     _kept.append(lease)
     _make_database(f"{url}postgres", DATABASE)
     return url
@@ -113,17 +112,10 @@ _kept: list[Lease] = []
 
 def _make_database(server_url: str, name: str) -> None:
     try:
-        with psycopg.connect(server_url, autocommit=True, connect_timeout=10) as connection:
+        with PlatformDb(server_url).connect("make database") as connection:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
             if found.fetchone() is None:
                 _create(connection, name)
-    except psycopg.OperationalError as error:
-        address = conninfo_to_dict(server_url)
-        raise ConfigurationError(
-            f"The database server at {address.get('host')}:{address.get('port')} refused us: "
-            f"{str(error).strip().splitlines()[-1]}",
-            "Check PLATFORM_DATABASE_URL",
-        ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"The database {name} is missing and we may not make it",

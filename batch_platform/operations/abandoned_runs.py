@@ -10,6 +10,7 @@ import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import dagster as dg
 
@@ -26,8 +27,7 @@ def watched_run(folder: Path, run_id: str) -> Generator[None, None, None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / run_id
-    with file.open("w") as claim:
-        fcntl.flock(claim, fcntl.LOCK_EX)
+    with _claimed(file):
         try:
             yield
         finally:
@@ -42,7 +42,11 @@ def fail_abandoned_runs(folder: Path, instance: dg.DagsterInstance) -> list[str]
     """
     abandoned: list[str] = []
     for file in folder.glob("*"):
-        with file.open("r") as claim:
+        try:
+            claim = file.open("r")
+        except FileNotFoundError:
+            continue  # its run has ended meanwhile
+        with claim:
             try:
                 fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -53,3 +57,13 @@ def fail_abandoned_runs(folder: Path, instance: dg.DagsterInstance) -> list[str]
                 abandoned.append(run.run_id)
             file.unlink(missing_ok=True)
     return abandoned
+
+
+def _claimed(file: Path) -> IO[str]:
+    """Make a run's file and lock it."""
+    while True:
+        claim = file.open("w")
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        if file.exists():
+            return claim
+        claim.close()  # another command swept it between its creation and its lock

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from batch_platform.core.errors import ConfigurationError, RetryableError
-from batch_platform.gateways.files import atomic_file
+from batch_platform.gateways.files import atomic_file, usable_folder
 
 # Says where it is and waits: for tests of what another process does in the middle of a file.
 WRITE_AND_WAIT = """
@@ -153,3 +153,15 @@ def test_what_a_killed_run_left_is_swept_and_what_a_live_one_writes_is_not(tmp_p
     alive.communicate(b"")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alive", "other"]
     assert (tmp_path / "alive").read_text() == "half"
+
+
+def test_a_folder_is_made_with_all_above_it(tmp_path: Path) -> None:
+    folder = usable_folder(tmp_path / "a" / "b", setting="BATCH_PLATFORM_HOME")
+    assert folder.is_dir()
+    assert usable_folder(folder, setting="BATCH_PLATFORM_HOME") == folder
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/null/home", "/proc/home"])
+def test_a_folder_that_cannot_be_one_is_a_setting_to_correct(place: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{place} cannot be written.*BATCH_PLATFORM_HOME"):
+        usable_folder(Path(place), setting="BATCH_PLATFORM_HOME")

@@ -1,6 +1,7 @@
-"""A service to lease in tests. Run as `python service.py FOLDER IDLE_SECONDS [fails]`."""
+"""A service to lease in tests: `python service.py FOLDER IDLE_SECONDS [fails|is-killed-once]`."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,9 @@ class Counter:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
+    if "is-killed-once" in sys.argv and not (folder / "was killed").exists():
+        (folder / "was killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     try:
         serve(ServiceFolder(folder), Counter(folder, "fails" in sys.argv), float(sys.argv[2]))
     except PlatformError as error:

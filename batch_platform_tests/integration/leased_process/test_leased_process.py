@@ -1,4 +1,4 @@
-"""Processes that several processes share: one start, an end when nobody needs them, no leftovers."""
+"""Processes that several processes share: one start, an end when nobody needs them, no debris."""
 
 import os
 import signal
@@ -110,3 +110,10 @@ def test_ctrl_c_in_a_user_s_terminal_does_not_reach_it(tmp_path: Path) -> None:
 def test_a_process_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="The service has no port"):
         Lease(ServiceFolder(tmp_path), command(tmp_path, 1, "fails"))
+
+
+def test_a_process_that_is_killed_while_it_starts_is_started_again(tmp_path: Path) -> None:
+    lease = Lease(ServiceFolder(tmp_path), command(tmp_path, 1, "is-killed-once"))
+    assert lease.description["answer"] == 42
+    assert (tmp_path / "was killed").exists()
+    lease.release()
