@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from batch_platform.cli.console import err, out
 from batch_platform.cli.runs import dagster_home
 from batch_platform.cli.server_process import ServerProcess
-from batch_platform.cli.up_claim import UpClaim, UpRecord, claimed, end_leftovers
+from batch_platform.cli.up_claim import FOLDER_PREFIX, UpClaim, UpRecord, claimed, end_leftovers
 from batch_platform.core.errors import (
     ConfigurationError,
     PermanentError,
@@ -84,7 +84,7 @@ def run_servers(
         os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
         if claim.predecessor is not None:
             _fail_runs_of(claim.predecessor)
-        with tempfile.TemporaryDirectory(prefix="batch-platform-up-") as folder:
+        with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
             servers = _Servers(settings, port, claim, Path(folder))
             try:
                 _supervise(servers, signals, addresses)

@@ -7,6 +7,7 @@ be another process's by now. The file's content says whom to stop and what was l
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from batch_platform.core.errors import ConfigurationError, RetryableError
+
+FOLDER_PREFIX = "batch-platform-up-"
+"""How the name of an `up`'s own folder begins."""
 
 _POLL_SECONDS = 0.1
 
@@ -145,6 +149,8 @@ def end_leftovers(record: UpRecord) -> bool:
             with suppress(ProcessLookupError):
                 os.killpg(process_id, signal.SIGKILL)
                 found = True
+    if Path(record.folder).name.startswith(FOLDER_PREFIX):
+        shutil.rmtree(record.folder, ignore_errors=True)
     return found
 
 

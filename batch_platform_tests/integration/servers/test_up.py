@@ -1,6 +1,7 @@
 """What a person relies on who types `batch-platform up`: it serves, looks after what it serves, and
 when it ends, everything has ended."""
 
+import json
 import os
 import signal
 import socket
@@ -127,8 +128,11 @@ def test_servers_of_an_up_that_was_killed_are_ended_by_down(
     command.wait_for_output(READY, READY_SECONDS)
     command.end(signal.SIGKILL)
     assert server(project, "dagster_webserver") is not None
+    folder = Path(json.loads((project.root / "var/live/up.lock").read_text())["folder"])
+    assert folder.is_dir()
     project.run("batch-platform", "down")
     project.wait_until_nothing_runs()
+    assert not folder.exists()
 
 
 def test_a_closed_terminal_ends_everything(project: ProjectCopy, port: int) -> None:
