@@ -295,7 +295,8 @@ def _add_beside(table: Table, chart: BarChart, columns: int) -> None:
     """Put a chart right of a table, and both on the printed page."""
     sheet = table.sheet
     sheet.column_dimensions[get_column_letter(columns + 1)].width = 3
-    first_row, last_row = table.header_row, table.header_row + 24
+    # Below the header, which is printed again on every page: a chart beside it would be, too.
+    first_row, last_row = table.header_row + 1, table.header_row + 25
     first, last = get_column_letter(columns + 2), get_column_letter(columns + 8)
     place_chart(sheet, chart, f"{first}{first_row}:{last}{last_row}")
     sheet.print_area = f"A1:{last}{max(table.last_row, last_row)}"
