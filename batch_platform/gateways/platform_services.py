@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from sqlalchemy.engine import make_url
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from batch_platform.core.errors import ConfigurationError
@@ -57,8 +58,8 @@ def dagster_database_url(settings: Settings) -> str:
     """
     url = make_url(platform_database_url(settings))
     name = f"{url.database}_dagster"
-    _make_database(url.render_as_string(hide_password=False), name)
-    return url.set(database=name).render_as_string(hide_password=False)
+    _make_database(_for_libpq(url), name)
+    return _for_libpq(url.set(database=name))
 
 
 def _configured_url(platform: PlatformSettings) -> str | None:
@@ -78,7 +79,21 @@ def _configured_url(platform: PlatformSettings) -> str | None:
         )
     if not url.database:
         raise ConfigurationError("PLATFORM_DATABASE_URL names no database", "Add /name at its end")
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    text = _for_libpq(url.set(drivername="postgresql"))
+    try:
+        conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        # Its message may not be shown: it can quote the password.
+        raise ConfigurationError(
+            "PLATFORM_DATABASE_URL is not a URL that PostgreSQL reads",
+            "Percent-encode the password and use only libpq's parameters after a ?",
+        ) from None
+    return text
+
+
+def _for_libpq(url: URL) -> str:
+    # SQLAlchemy leaves spaces as they are; libpq refuses them.
+    return url.render_as_string(hide_password=False).replace(" ", "%20")
 
 
 @cache
@@ -111,16 +126,17 @@ _kept: list[Lease] = []
 
 
 def _make_database(server_url: str, name: str) -> None:
-    try:
-        with PlatformDb(server_url).connect("make database") as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
-            if found.fetchone() is None:
-                _create(connection, name)
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise ConfigurationError(
-            f"The database {name} is missing and we may not make it",
-            f"Have an administrator run: CREATE DATABASE {name}",
-        ) from error
+    with PlatformDb(server_url).connect("make database") as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        if found.fetchone() is not None:
+            return
+        try:
+            _create(connection, name)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise ConfigurationError(
+                f"The database {name} is missing and we may not make it",
+                f"Have an administrator run: CREATE DATABASE {name}",
+            ) from error
 
 
 def _create(connection: psycopg.Connection, name: str) -> None:

@@ -66,7 +66,7 @@ class PlatformDb:
             name: Who is asking; seen in `pg_stat_activity`.
 
         Raises:
-            ConfigurationError: Wrong password, unknown database or user.
+            ConfigurationError: Wrong password, unknown database or user, or a right is lacking.
             RetryableError: The server does not answer, or the connection broke.
         """
         connection = self._open(name)
@@ -78,6 +78,8 @@ class PlatformDb:
                 f"Waited {LOCK_TIMEOUT_SECONDS} s for a lock in the platform's database",
                 "Look for a long transaction in pg_stat_activity",
             ) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise lacking_right(error, self.address) from error
         except psycopg.OperationalError as error:
             raise _as_platform_error(error, self.address) from error
 
@@ -169,6 +171,15 @@ def holders(connection: psycopg.Connection) -> Sequence[str]:
         " ORDER BY 1"
     )
     return [row[0] for row in rows]
+
+
+def lacking_right(error: psycopg.Error, address: str) -> ConfigurationError:
+    """What to raise when the server does not let the platform's user do something."""
+    return ConfigurationError(
+        f"The user of PLATFORM_DATABASE_URL lacks a right at {address}:"
+        f" {error.diag.message_primary}",
+        "Make that user the database's owner, or grant the right",
+    )
 
 
 def _holder_of(connection: psycopg.Connection, key: int) -> str:

@@ -4,16 +4,16 @@ Dagster's own tables are in another database and are Dagster's business.
 """
 
 import re
-from contextlib import closing
 
 import psycopg
+import sqlalchemy.exc
 from alembic import command
 from alembic.config import Config
 
 from batch_platform.core.errors import ConfigurationError
 from batch_platform.core.hashing import lock_key
 from batch_platform.core.settings import PROJECT_ROOT
-from batch_platform.gateways.platform_db.database import PlatformDb
+from batch_platform.gateways.platform_db.database import PlatformDb, lacking_right
 
 MIGRATIONS = PROJECT_ROOT / "migrations"
 VERSION_TABLE = "platform_migrations"
@@ -40,15 +40,25 @@ def current_revision(db: PlatformDb) -> str | None:
 
 
 def migrate(db: PlatformDb) -> None:
-    """Apply what is missing. Safe to call from several processes at once."""
-    with closing(psycopg.connect(db.url, autocommit=True)) as lock:
+    """Apply what is missing. Safe to call from several processes at once.
+
+    Raises:
+        ConfigurationError: The database's user may not make tables.
+        RetryableError: The server does not answer, or another process migrates for too long.
+    """
+    with db.connect("migrate") as lock:
         lock.execute("SELECT pg_advisory_lock(%s)", [lock_key("migrations")])
         if current_revision(db) == newest_revision():
             return
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["url"] = db.url
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except sqlalchemy.exc.ProgrammingError as error:
+            if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+                raise
+            raise lacking_right(error.orig, db.address) from error
 
 
 def require_current(db: PlatformDb) -> None:
