@@ -97,6 +97,14 @@ class Installation:
     def run(self, *arguments: str, changes: Mapping[str, str | None] | None = None) -> Ended:
         return ended(self.start(*arguments, changes=changes))
 
+    def forget(self) -> None:
+        """Leave the platform as if it had never run; the source keeps its chats."""
+        with self.db.connect("test") as connection:
+            connection.execute(
+                "TRUNCATE chats.raw_chats, chats.extractions, chats.questions,"
+                " chats.classifications, llm.calls, llm.quarantine, operations.sent_mails"
+            )
+
     def counts(self, day: date = DAY) -> tuple[int, int, int]:
         """Rows of the day's chats, questions and classifications."""
         rows = self.db.fetch_all(

@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from batch_platform.core.errors import ConfigurationError, PlatformError
+from batch_platform.gateways import platform_services
 from batch_platform.gateways.embedded_postgres import server_folder
-from batch_platform.gateways.leased_process import stop
+from batch_platform.gateways.leased_process import Lease, stop
 from batch_platform.gateways.platform_db.migrations import newest_revision
 from batch_platform.gateways.platform_services import (
     dagster_database_url,
@@ -86,8 +87,11 @@ def test_a_database_of_newer_code_is_left_alone(database: str) -> None:
 
 
 def test_without_an_address_an_embedded_one_is_there_and_ready(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A process keeps its leases until it ends; this one goes on after the test.
+    leases: list[Lease] = []
+    monkeypatch.setattr(platform_services, "_kept", leases)
     home: Path = tmp_path_factory.mktemp("embedded")
     settings = settings_of(BATCH_PLATFORM_HOME=home)
     try:
@@ -96,4 +100,6 @@ def test_without_an_address_an_embedded_one_is_there_and_ready(
         # Asked again in the same process, it is the same server.
         assert open_platform_db(settings).url == db.url
     finally:
+        for lease in leases:
+            lease.release()
         stop(server_folder(home))
