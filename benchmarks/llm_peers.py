@@ -35,19 +35,21 @@ class Peer:
     """A client of somebody else.
 
     Attributes:
-        key: Names its script `ask_with_<key>.py` and its requirements `<key>.txt`.
+        key: Names its script `ask_with_<key>.py`.
         package: What it is called where packages are found.
         manner: How it is used, for the table.
+        environment: Names its requirements `<environment>.txt`; the key when empty.
     """
 
     key: str
     package: str
     manner: str
+    environment: str = ""
 
     @property
     def requirements(self) -> Path:
         """Every package it needs, pinned."""
-        return _SCRIPTS / f"{self.key}.txt"
+        return _SCRIPTS / f"{self.environment or self.key}.txt"
 
     @property
     def version(self) -> str:
@@ -64,6 +66,8 @@ PEERS = (
     Peer("curator", "bespokelabs-curator", "its own requests and cache"),
     Peer("instructor", "instructor", "AsyncOpenAI on aiohttp, semaphore"),
 )
+FLOOR = Peer("aiohttp", "aiohttp", "no client: what the machine allows", environment="openai")
+"""Not a peer: a share of the ideal that it misses as well is the machine's and the server's."""
 
 
 def install(peer: Peer) -> Path:
@@ -74,7 +78,7 @@ def install(peer: Peer) -> Path:
     """
     told = f"{sys.version} {peer.requirements.read_text()}"
     digest = hashlib.sha256(told.encode()).hexdigest()[:12]
-    folder = _ENVIRONMENTS / f"{peer.key}-{digest}"
+    folder = _ENVIRONMENTS / f"{peer.requirements.stem}-{digest}"
     python = folder / "bin" / "python"
     done = folder / "installed"
     if done.exists():

@@ -1,7 +1,8 @@
 """How fast many calls go, against the ideal and the peers; and what a call costs of the processor.
 
 With a delay the limit is in flight / delay; without one, what the plain `openai` package does with
-a second of the processor. Every turn of ours has a fresh database; all take turns on one server.
+a second of the processor. 2,000 items at 64 a time are 31.25 rounds, so nobody can pass 97.7 % of
+the ideal; bare aiohttp, which is no peer, shows what the machine takes of that. Every turn of ours has a fresh database; all take turns on one server.
 """
 
 import statistics
@@ -17,7 +18,7 @@ from benchmarks import llm_peers
 from benchmarks.figures import Figure
 from benchmarks.llm_job import Job
 from benchmarks.llm_job import run as run_ours
-from benchmarks.llm_peers import BARE, PEERS, Peer, PeerMissingError
+from benchmarks.llm_peers import BARE, FLOOR, PEERS, Peer, PeerMissingError
 from benchmarks.peers.job import Spent
 from benchmarks.scratch_database import scratch_database
 
@@ -58,7 +59,7 @@ def throughput_figures(console: Console, *, quick: bool) -> Mapping[str, Figure]
         console.print(f"missing: {problem}", markup=False)
     _print_table(console, delayed, missing)
     rates = {peer: _items_per_second(runs) for peer, runs in delayed.items() if runs}
-    best = max((rate for peer, rate in rates.items() if peer is not None), default=float("inf"))
+    best = max((rates[peer] for peer in PEERS if peer in rates), default=float("inf"))
     figures: dict[str, Figure] = {
         "throughput_of_ideal": _figure(rates[None] / IDEAL_PER_SECOND, _AIM_OF_IDEAL),
         "ratio_to_best_peer": _figure(rates[None] / best, _AIM_OF_BEST_PEER),
@@ -71,7 +72,7 @@ def throughput_figures(console: Console, *, quick: bool) -> Mapping[str, Figure]
 def _installed() -> tuple[dict[Peer, Path], dict[Peer, str]]:
     pythons: dict[Peer, Path] = {}
     missing: dict[Peer, str] = {}
-    for peer in PEERS:
+    for peer in (*PEERS, FLOOR):
         try:
             pythons[peer] = llm_peers.install(peer)
         except PeerMissingError as problem:

@@ -235,15 +235,18 @@ class ModelServer:
         )
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        self._log.arrive(self._clock())
+        arrived_at = self._clock()
+        self._log.arrive(arrived_at)
         outcome = "abandoned"
         try:
-            response, outcome = await self._outcome(request)
+            response, outcome = await self._outcome(request, arrived_at)
             return response
         finally:
             self._log.leave(outcome)
 
-    async def _outcome(self, request: web.Request) -> tuple[web.StreamResponse, str]:
+    async def _outcome(
+        self, request: web.Request, arrived_at: float
+    ) -> tuple[web.StreamResponse, str]:
         body = await request.read()
         if not self._is_let_in(request):
             return self._error(Fault.BAD_KEY), "refused"
@@ -263,8 +266,9 @@ class ModelServer:
         for item in call.items:
             self._log.asked[item.digest] += 1
         self._log.prompt_tokens += call.prompt_tokens
-        if self._options.delay:
-            await asyncio.sleep(self._options.delay)
+        left = arrived_at + self._options.delay - self._clock()
+        if left > 0:
+            await asyncio.sleep(left)
         return await self._play(fault, request, call)
 
     async def _play(
