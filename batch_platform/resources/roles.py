@@ -122,7 +122,9 @@ def chat_source(settings: Settings) -> SourceDatabase:
 
 def bulk_llm(settings: Settings, db: PlatformDb) -> BulkLlm:
     """The model engine on the platform's database."""
-    return open_bulk_llm(settings.model, db.url, is_made_up=settings.is_made_up)
+    return open_bulk_llm(
+        settings.model, db.url, is_made_up=settings.is_made_up, zone=settings.platform.zone
+    )
 
 
 def all_resources(

@@ -106,7 +106,7 @@ def classify_day(
 
     Raises:
         NoDataError: The day was never read from the source.
-        PermanentError: More questions than allowed had to be set aside.
+        PermanentError: More questions than allowed had to be set aside; the rest is not asked.
     """
     _counts_of_read_day(day, db)
     store = ChatStore(db)
@@ -131,18 +131,23 @@ def classify_day(
                 rows.add_classified(question, outcome.answer)
             else:
                 rows.add_quarantined(question, outcome.reason)
-        if too_many_quarantined(rows.quarantined, asked.rows, chats.quarantine_share):
-            raise PermanentError(
-                f"{rows.quarantined:,} of {asked.rows:,} questions of {day} could not be"
-                f" classified; CHATS_MAX_QUARANTINE_SHARE allows {chats.quarantine_share:.0%}",
-                "Read the reasons in llm.quarantine; --retry-quarantined asks these alone again",
-            )
+                # At once: a model that answers nothing rightly is not paid for the whole day.
+                _require_few(rows.quarantined, asked.rows, day, chats.quarantine_share)
         with db.replacing("chats/classifications", day.isoformat()) as transaction:
             store.replace_classifications(
                 transaction, day, rows.questions.batches(), rows.classifications.batches()
             )
         return ClassificationOutcome(
             rows.classified, rows.quarantined, rows.classifications.rows, ask.summary
+        )
+
+
+def _require_few(quarantined: int, total: int, day: date, allowed_share: float) -> None:
+    if too_many_quarantined(quarantined, total, allowed_share):
+        raise PermanentError(
+            f"{quarantined:,} of {total:,} questions of {day} could not be classified;"
+            f" CHATS_MAX_QUARANTINE_SHARE allows {allowed_share:.0%}, so no more were asked",
+            "Read the reasons in llm.quarantine; --retry-quarantined asks these alone again",
         )
 
 

@@ -85,7 +85,17 @@ def _key(value: SecretStr | None, variable: str) -> SecretStr:
         raise ConfigurationError(
             f"{variable} is not set", f"Set {variable} or choose another LLM_PROVIDER"
         )
-    return value
+    return _sendable(value, variable)
+
+
+def _sendable(key: SecretStr, variable: str) -> SecretStr:
+    """Refuse a key that no HTTP header can hold: part of a line above or below, or another text."""
+    text = key.get_secret_value()
+    if not (text.isascii() and text.isprintable()):
+        raise ConfigurationError(
+            f"{variable} holds a line break or a character that no key has", f"Correct {variable}"
+        )
+    return key
 
 
 def _way(settings: ModelSettings, default: Way) -> Way:
@@ -183,7 +193,7 @@ def _compatible(settings: ModelSettings) -> Provider:
         tokens_per_minute=settings.tokens_per_minute,
         timeout_seconds=settings.timeout_seconds,
         # A server without keys still gets a header, which it ignores.
-        api_key=settings.compatible_api_key or SecretStr(_NO_KEY),
+        api_key=_sendable(settings.compatible_api_key or SecretStr(_NO_KEY), "LLM_API_KEY"),
     )
 
 

@@ -43,13 +43,15 @@ def migrate(db: PlatformDb) -> None:
     """Apply what is missing. Safe to call from several processes at once.
 
     Raises:
-        ConfigurationError: The database's user may not make tables.
+        ConfigurationError: The database's user may not make tables, or they are of a newer version.
         RetryableError: The server does not answer, or another process migrates for too long.
     """
     with db.connect("migrate") as lock:
         lock.execute("SELECT pg_advisory_lock(%s)", [lock_key("migrations")])
-        if current_revision(db) == newest_revision():
+        current = current_revision(db)
+        if current == newest_revision():
             return
+        _refuse_newer(current)
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["url"] = db.url
@@ -70,12 +72,17 @@ def require_current(db: PlatformDb) -> None:
     current, newest = current_revision(db), newest_revision()
     if current == newest:
         return
+    _refuse_newer(current)
+    raise ConfigurationError(
+        f"The database is at revision {current or 'none'}, this version needs {newest}",
+        "Run batch-platform db migrate",
+    )
+
+
+def _refuse_newer(current: str | None) -> None:
+    newest = newest_revision()
     if current is not None and current > newest:
         raise ConfigurationError(
             f"The database is at revision {current}, newer than this version's {newest}",
             "Update the platform's code",
         )
-    raise ConfigurationError(
-        f"The database is at revision {current or 'none'}, this version needs {newest}",
-        "Run batch-platform db migrate",
-    )

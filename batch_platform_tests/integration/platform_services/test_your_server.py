@@ -101,3 +101,10 @@ def test_a_server_without_a_free_connection_is_asked_again_later(make_user: Make
         pytest.raises(RetryableError, match="too many connections"),
     ):
         dagster_database_url(settings)
+
+
+def test_a_database_of_newer_code_is_not_migrated(platform_db: PlatformDb) -> None:
+    with platform_db.connect("newer") as connection:
+        connection.execute("UPDATE platform_migrations SET version_num = '9999'")
+    with pytest.raises(ConfigurationError, match="Update the platform's code"):
+        migrate(platform_db)

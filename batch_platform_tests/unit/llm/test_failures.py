@@ -141,6 +141,15 @@ def test_a_missing_setting_is_named(variables: dict[str, str], named: str) -> No
         choose_provider(settings(**variables))
 
 
+@pytest.mark.parametrize("key", ["sk-secret\nX: y", "sk-secret키", "sk-\x00secret"])
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "LLM_API_KEY"])
+def test_a_key_that_no_header_can_hold_is_named_and_not_shown(variable: str, key: str) -> None:
+    others = {"LLM_BASE_URL": "http://localhost/v1", "LLM_MODEL": "m"}
+    with pytest.raises(ConfigurationError, match=variable) as raised:
+        choose_provider(settings(**{variable: key}, **(others if "LLM" in variable else {})))
+    assert "secret" not in str(raised.value)
+
+
 def test_hyperclova_models_have_their_own_way() -> None:
     plain = choose_provider(settings(HCX_CHAT_API_KEY="k", HCX_MAX_TOKENS=300))
     assert (plain.way, plain.max_tokens) == (Way.FUNCTION_CALLING, 1024)
