@@ -7,18 +7,21 @@ here.
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
+import sqlalchemy.exc
 from dagster._core.events import RunFailureReason
+from dagster_postgres.utils import DagsterPostgresException
 
 from batch_platform.build import build_definitions
 from batch_platform.cli.console import err, progress_bars, show_error, show_table
-from batch_platform.core.errors import ConfigurationError
+from batch_platform.core.errors import ConfigurationError, RetryableError
 from batch_platform.core.settings import PROJECT_ROOT, Settings
 from batch_platform.gateways.files import usable_folder
 from batch_platform.operations.abandoned_runs import fail_abandoned_runs, watched_run
@@ -89,6 +92,7 @@ def run_job(
 
     Raises:
         KeyboardInterrupt: A person ended it; the run is marked as failed.
+        RetryableError: Dagster's storage does not answer.
     """
     home = dagster_home(settings)
     os.environ["DAGSTER_HOME"] = str(home)
@@ -97,6 +101,7 @@ def run_job(
     run_id, watched = str(uuid4()), home / "commands"
     with (
         progress_bars() as bars,
+        _storage_failures_told(),
         dg.DagsterInstance.get() as instance,
         watched_run(watched, run_id),
     ):
@@ -117,6 +122,19 @@ def run_job(
     if _is_interrupted(result):
         raise KeyboardInterrupt
     return _as_result(result, partition)
+
+
+@contextmanager
+def _storage_failures_told() -> Generator[None]:
+    try:
+        yield
+    except (DagsterPostgresException, sqlalchemy.exc.OperationalError) as error:
+        cause = error.__cause__ or error
+        reason = str(cause).strip().partition("\n")[0]
+        raise RetryableError(
+            f"Dagster's storage in the platform's database failed: {reason}",
+            "Check the database and the room on its disk, then run again",
+        ) from error
 
 
 def show_run(partition: str, result: RunResult) -> None:

@@ -345,7 +345,8 @@ class EmbeddedPostgres:
             )
         except subprocess.CalledProcessError as error:
             lines = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-            raise ConfigurationError(f"{program} failed: {lines[-1]}") from error
+            said = next((line for line in lines if "error:" in line or "FATAL:" in line), lines[-1])
+            raise ConfigurationError(f"{program} failed: {said}") from error
 
 
 def _is_alive(pid: int) -> bool:

@@ -3,12 +3,16 @@
 Keeps a night's answers out of memory and its transaction short.
 """
 
+import errno
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+
+from batch_platform.core.errors import RetryableError
 
 _ROWS_PER_BATCH = 5_000
 
@@ -40,10 +44,15 @@ class Spool:
 
     def close(self) -> None:
         """Throw the rows away."""
-        self._file.close()
+        with suppress(OSError):  # a full disk, for the last of what is thrown away
+            self._file.close()
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append a row; every column of the schema must be in it."""
+        """Append a row; every column of the schema must be in it.
+
+        Raises:
+            RetryableError: The disk is full.
+        """
         self._pending.append(row)
         self.rows += 1
         if len(self._pending) >= _ROWS_PER_BATCH:
@@ -52,13 +61,28 @@ class Spool:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows. Call once, after the last `add`."""
         self._flush()
-        self._writer.close()
-        self._file.seek(0)
+        with _full_disk_told():
+            self._writer.close()
+            self._file.seek(0)
         with pa.ipc.open_stream(self._file) as reader:
             yield from reader
 
     def _flush(self) -> None:
         if self._pending:
             batch = pa.RecordBatch.from_pylist(self._pending, self._schema)
-            self._writer.write_batch(batch)  # pyright: ignore[reportUnknownMemberType]
+            with _full_disk_told():
+                self._writer.write_batch(batch)  # pyright: ignore[reportUnknownMemberType]
             self._pending = []
+
+
+@contextmanager
+def _full_disk_told() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise RetryableError(
+            f"The disk of temporary files ({tempfile.gettempdir()}) is full",
+            "Make room there, or name another folder in TMPDIR",
+        ) from error
