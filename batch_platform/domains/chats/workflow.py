@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from batch_platform.core.days import Clock
-from batch_platform.core.errors import NoDataError, PermanentError
+from batch_platform.core.errors import ConfigurationError, NoDataError, PermanentError
 from batch_platform.core.progress import ProgressReport
 from batch_platform.core.settings import ChatsSettings, Settings
 from batch_platform.domains.chats.logic import (
@@ -79,7 +79,7 @@ def read_categories(source: SourceDatabase, chats: ChatsSettings) -> CategoryCho
         {"category_id": chats.column_category_id, "name": chats.column_category_name},
     )
     offered = usable_categories(
-        [Category(int(row["category_id"]), str(row["name"])) for row in rows],
+        [_category(row, chats.table_categories) for row in rows],
         default_id=chats.default_category_id,
         excluded_ids=chats.exclude_category_ids,
         table=chats.table_categories,
@@ -88,6 +88,18 @@ def read_categories(source: SourceDatabase, chats: ChatsSettings) -> CategoryCho
         category for category in offered if category.category_id == chats.default_category_id
     )
     return CategoryChoice(offered, default)
+
+
+def _category(row: Mapping[str, Any], table: str) -> Category:
+    try:
+        category = Category(int(row["category_id"]), str(row["name"] or ""))
+    except (TypeError, ValueError):
+        category = None
+    if category is None or not category.name.strip():
+        raise ConfigurationError(
+            f"{table} has a category without a number or a name", "Correct or delete that row"
+        )
+    return category
 
 
 def classify_day(

@@ -8,7 +8,6 @@ import pytest
 from batch_platform.core.errors import RetryableError
 from batch_platform.gateways.platform_db import Spool, spool
 
-
 FULL = Path("/dev/full")
 
 
