@@ -12,6 +12,8 @@ import pyarrow as pa
 from psycopg import sql
 from pyarrow import csv as arrow_csv
 
+from batch_platform.core.errors import PermanentError
+
 _CSV = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
 
 
@@ -49,7 +51,22 @@ class PartitionTransaction:
         return self.append(table, batches)
 
     def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> int:
-        """Copy rows in without deleting any; otherwise like `overwrite`."""
+        """Copy rows in without deleting any; otherwise like `overwrite`.
+
+        Raises:
+            PermanentError: A value does not fit its column. The row is not quoted: it may hold
+                personal data.
+        """
+        try:
+            return self._copy(table, batches)
+        except psycopg.DataError as error:
+            column = f", column {error.diag.column_name}" if error.diag.column_name else ""
+            raise PermanentError(
+                f"A value does not fit {table}{column} ({type(error).__name__})",
+                "Nothing was written; compare the source's types with the table's",
+            ) from None
+
+    def _copy(self, table: str, batches: Iterable[pa.RecordBatch]) -> int:
         rows = 0
         iterator = iter(batches)
         first = next(iterator, None)

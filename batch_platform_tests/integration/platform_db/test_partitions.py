@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from batch_platform.core.errors import (
     ConfigurationError,
     PartitionBusyError,
+    PermanentError,
     RetryableError,
 )
 from batch_platform.gateways.platform_db import PlatformDb, Spool
@@ -114,6 +115,19 @@ def test_texts_that_look_like_csv_or_null_come_back_exactly(platform_db: Platfor
     ]
     write(platform_db, texts)
     assert texts_of(platform_db) == texts
+
+
+def test_a_value_that_does_not_fit_is_one_sentence_that_does_not_quote_it(
+    platform_db: PlatformDb,
+) -> None:
+    row = pa.RecordBatch.from_pylist([{"chat_date": "010-1234-5678"}])
+    with (
+        pytest.raises(PermanentError, match="A value does not fit chats.raw_chats") as caught,
+        platform_db.replacing("chats/raw_chats", "x") as transaction,
+    ):
+        transaction.append("chats.raw_chats", [row])
+    assert "1234" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_a_reader_never_sees_half_of_a_partition(platform_db: PlatformDb) -> None:
