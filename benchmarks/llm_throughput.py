@@ -2,7 +2,8 @@
 
 With a delay the limit is in flight / delay; without one, what the plain `openai` package does with
 a second of the processor. 2,000 items at 64 a time are 31.25 rounds, so nobody can pass 97.7 % of
-the ideal; bare aiohttp, which is no peer, shows what the machine takes of that. Every turn of ours has a fresh database; all take turns on one server.
+the ideal; bare aiohttp, which is no peer, shows what the machine takes of that. Every turn of ours
+has a fresh database; all take turns on one server.
 """
 
 import statistics
