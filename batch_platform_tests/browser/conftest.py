@@ -45,8 +45,9 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def playwright() -> Iterator[Playwright]:
+    """The browser's driver; for one test, as it leaves an event loop running in our thread."""
     with sync_playwright() as driver:
         yield driver
 

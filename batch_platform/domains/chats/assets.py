@@ -41,6 +41,13 @@ _PREFIX = "chats"
 _BACKFILL_TAG = "dagster/backfill"
 
 
+class RawChatsConfig(dg.Config):
+    """How a day is read."""
+
+    may_become_empty: bool = False
+    """Whether a day that was read before may be replaced by an empty one."""
+
+
 @dg.asset(
     key_prefix=_PREFIX,
     partitions_def=chat_days,
@@ -60,6 +67,7 @@ _BACKFILL_TAG = "dagster/backfill"
 )
 def raw_chats(
     context: dg.AssetExecutionContext,
+    config: RawChatsConfig,
     settings: dg.ResourceParam[Settings],
     platform_db: dg.ResourceParam[PlatformDb],
     chat_source: dg.ResourceParam[SourceDatabase],
@@ -77,6 +85,7 @@ def raw_chats(
             db=platform_db,
             settings=settings,
             on_progress=progress.for_step(context),
+            may_become_empty=config.may_become_empty,
         )
     for warning in extraction.warnings:
         context.log.warning(warning)

@@ -42,6 +42,7 @@ def extract_day(
     db: PlatformDb,
     settings: Settings,
     on_progress: ProgressReport = unheard,
+    may_become_empty: bool = False,
 ) -> Extraction:
     """Replace a day's chats by what the source holds now, in one transaction.
 
@@ -51,6 +52,7 @@ def extract_day(
         db: Where they go.
         settings: Names of the source's table and columns; whether the source is made up.
         on_progress: Hears how many chats have landed of how many.
+        may_become_empty: Whether a day that held chats may be replaced by one without any.
 
     Returns:
         What the source held and what landed, with what the source cannot hold.
@@ -59,7 +61,8 @@ def extract_day(
         ConfigurationError: The source's address, table or columns are wrong.
         RetryableError: The source or the database went away, or the day changed while it was read;
             the day stands as before.
-        PermanentError: The key column does not tell one chat from another.
+        PermanentError: The key column does not tell one chat from another, or the source has lost
+            a day that was read before.
     """
     chats = settings.chats
     undated = source.undated_count(chats.table_chattings, chats.column_created_at)
@@ -77,6 +80,8 @@ def extract_day(
         ) as rows,
         db.replacing("chats/raw_chats", day.isoformat()) as transaction,
     ):
+        if rows.source_rows == 0 and not may_become_empty:
+            _require_empty(day, ChatStore(db).stored_rows(day))
         landing = _Landing(day, rows, on_progress)
         try:
             landed = transaction.overwrite("chats.raw_chats", {"chat_date": day}, landing.batches())
@@ -145,6 +150,16 @@ def read_ahead(batches: Iterator[pa.RecordBatch], count: int) -> Generator[pa.Re
         while (batch := waiting.popleft().result()) is not None:
             waiting.append(reader.submit(next, batches, None))
             yield batch
+
+
+def _require_empty(day: date, stored_rows: int) -> None:
+    """Refuse to follow a source that deletes its old chats: ours may be the last copy."""
+    if stored_rows:
+        raise PermanentError(
+            f"The source holds no chats of {day} any more, but {stored_rows:,} were read before;"
+            " nothing was changed",
+            "If the day is empty on purpose, materialize raw_chats with may_become_empty",
+        )
 
 
 def _not_a_key(chats: ChatsSettings) -> PermanentError:

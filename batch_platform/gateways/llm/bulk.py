@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from batch_platform.core.errors import PlatformError
+from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.core.settings import ModelSettings
 from batch_platform.gateways.llm import ledger as ledger_module
 from batch_platform.gateways.llm.budget import Budget, SharedBudget
@@ -36,7 +36,7 @@ from batch_platform.gateways.llm.models import (
     Task,
 )
 from batch_platform.gateways.llm.pacing import Limits, Pacer, SharedSchedule
-from batch_platform.gateways.llm.prices import Price, price_of
+from batch_platform.gateways.llm.prices import UNKNOWN, Price, price_of
 from batch_platform.gateways.llm.progress import ProgressRow
 from batch_platform.gateways.llm.providers import Provider, choose_provider
 from batch_platform.gateways.llm.retries import CircuitBreaker
@@ -81,10 +81,16 @@ def open_bulk_llm(
         breaker_patience_seconds: How long nothing but failures is borne before a run ends.
 
     Raises:
-        ConfigurationError: No provider is configured, or the price file cannot be read.
+        ConfigurationError: No provider is configured, the price file cannot be read, or there is a
+            budget and no price to keep it by.
     """
     provider = choose_provider(model)
     price = price_of(provider.prices_id, provider.model, model.krw_per_usd, model.prices_file)
+    if model.daily_budget_krw is not None and price.table == UNKNOWN:
+        raise ConfigurationError(
+            f"LLM_DAILY_BUDGET_KRW is set, but no price of {provider.model} is known",
+            "Give its price in LLM_PRICES_FILE, or take the budget away",
+        )
     return BulkLlm(
         provider,
         price,

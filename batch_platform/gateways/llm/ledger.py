@@ -190,17 +190,19 @@ class Ledger:
         return found, ours - found.keys()
 
     def paid_in_vain(self, keys: Collection[bytes]) -> dict[bytes, str]:
-        """Why the model's answers to these keys could not be used, where it was paid for some.
+        """Why the model's answers to these keys could not be used, where this partition paid.
 
         What failed without an answer (an outage, say) is not among them: asking again pays once.
+        Nor is what another partition paid for: one bad night must not spoil the nights after it.
         """
         rows = self._session.run(
             lambda connection: connection.execute(
                 """
                 SELECT key, error FROM llm.calls
                 WHERE key = ANY(%s) AND output IS NULL AND output_tokens > 0
+                  AND %s = ANY(used_by)
                 """,
-                (list(keys),),
+                (list(keys), self._provenance.partition),
                 binary=True,
             ).fetchall()
         )

@@ -112,6 +112,20 @@ def test_an_empty_day_lands_empty_and_is_recorded(
     assert recorded(platform_db) == [(0, 0, 0, 0, 0, [], False)]
 
 
+def test_a_source_that_lost_a_day_does_not_take_ours_with_it(
+    fill: Fill, platform_db: PlatformDb, settings: Settings
+) -> None:
+    extract_day(
+        DAY, source=fill((1, "a", "2026-11-19 08:00:00")), db=platform_db, settings=settings
+    )
+    first = stored(platform_db)
+    with pytest.raises(PermanentError, match="holds no chats of 2026-11-19 any more, but 1 were"):
+        extract_day(DAY, source=fill(), db=platform_db, settings=settings)
+    assert stored(platform_db) == first
+    extract_day(DAY, source=fill(), db=platform_db, settings=settings, may_become_empty=True)
+    assert stored(platform_db) == []
+
+
 def test_nul_characters_are_replaced_and_counted(
     fill: Fill, platform_db: PlatformDb, settings: Settings
 ) -> None:

@@ -216,14 +216,21 @@ def test_a_broken_rule_of_the_domain_is_told_to_the_model_once(
     assert rerun.summary.calls == 0
     with platform_db.connect("test") as connection:
         assert connection.execute("SELECT count(*) FROM llm.quarantine").fetchone() == (1,)
+    # Another partition has not paid for it: one bad night does not spoil the nights after it.
+    other_day = make_llm().ask(
+        classify(check=refuses_odd), questions(5), workers=1, partition="another day"
+    )
+    assert len(list(other_day)) == 5
+    assert other_day.summary.calls == 2
     again = make_llm().ask(
         classify(), questions(5), workers=1, partition="p", asks_quarantined_again=True
     )
     assert all(isinstance(outcome, Answered) for outcome in again)
     assert again.summary.calls == 1
     with platform_db.connect("test") as connection:
-        assert connection.execute("SELECT count(*) FROM llm.quarantine").fetchone() == (0,)
-        assert connection.execute("SELECT max(attempts) FROM llm.calls").fetchone() == (3,)
+        rows = connection.execute("SELECT partition FROM llm.quarantine").fetchall()
+        assert rows == [("another day",)]
+        assert connection.execute("SELECT max(attempts) FROM llm.calls").fetchone() == (5,)
 
 
 @pytest.mark.parametrize(

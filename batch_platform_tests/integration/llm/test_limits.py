@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batch_platform.core.errors import BudgetExceededError
+from batch_platform.core.errors import BudgetExceededError, ConfigurationError
 from batch_platform.gateways.llm import Answered
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.sandbox.model_server import RunningModelServer
@@ -94,6 +94,11 @@ def test_a_run_stops_before_it_passes_the_budget_and_goes_on_with_more(
     assert [row[:2] for row in rows] == [("chats", "2026-11-20"), ("chats", "2026-11-21")]
     assert sum(row[2] for row in rows) == pytest.approx(ledger)
     assert rows[0][2] <= 600
+
+
+def test_a_budget_without_a_price_is_a_configuration_error(make_llm: MakeLlm) -> None:
+    with pytest.raises(ConfigurationError, match="no price of"):
+        make_llm(LLM_DAILY_BUDGET_KRW=300)
 
 
 def test_other_domains_have_budgets_of_their_own(make_llm: MakeLlm, priced: dict[str, Any]) -> None:
