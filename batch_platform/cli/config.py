@@ -46,9 +46,10 @@ def show(
 def validate() -> None:
     """설정과 데이터베이스, 메일, 모델에 닿는지 확인합니다. 문제가 있으면 종료 코드 2."""
     from batch_platform.cli.reach import reach_everything, show_reached
+    from batch_platform.resources.roles import active_settings
 
     try:
-        settings = load_settings()
+        settings = active_settings()
     except UnreadableSettingsError as error:
         show_table("읽을 수 없는 설정", ["문제"], [(problem,) for problem in error.problems])
         raise typer.Exit(2) from None

@@ -35,7 +35,8 @@ def demo() -> None:
 
 def up(
     port: Annotated[
-        int | None, typer.Option(help="웹서버 포트. 기본: DAGSTER_WEBSERVER_PORT")
+        int | None,
+        typer.Option(min=1, max=65535, help="웹서버 포트. 기본: DAGSTER_WEBSERVER_PORT"),
     ] = None,
 ) -> None:
     """데이터베이스, 웹서버, 데몬을 띄우고 Ctrl-C까지 돌봅니다."""

@@ -142,6 +142,6 @@ def _show_places(
         ("데이터", settings.home),
         ("모델 호출", f"{calls:,}회 · {cost:,.1f}원 (가상)"),
         ("걸린 시간", f"{seconds:.1f}초"),
-        ("다음", f"batch-platform up  →  {settings.platform.webserver_url}"),
+        ("다음", f"make up  →  {settings.platform.webserver_url}"),
     ]
     show_table("데모 결과", ["무엇", "어디"], rows)

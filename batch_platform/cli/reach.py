@@ -1,6 +1,6 @@
 """Trying whether all that the settings name can be reached. Reads only, asks no model anything."""
 
-import os
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -62,7 +62,24 @@ def _database(settings: Settings) -> str:
 
 
 def _source(settings: Settings) -> str:
-    return chat_source(settings).check_reachable()
+    source, chats = chat_source(settings), settings.chats
+    reached = source.check_reachable()
+    # Looks every table and column up; the categories' are read by themselves below.
+    warnings = source.column_warnings(
+        chats.table_chattings,
+        [chats.column_chatting_pk, chats.column_input_text, chats.column_created_at],
+    ) + source.column_warnings(
+        chats.table_keywords,
+        [
+            chats.column_query_text,
+            chats.column_keyword,
+            chats.column_category_id,
+            chats.column_query_count,
+            chats.column_created_at,
+            chats.column_batch_created_at,
+        ],
+    )
+    return " ".join([reached, *warnings])
 
 
 def _categories(settings: Settings) -> str:
@@ -88,6 +105,11 @@ def _people(recipients: Sequence[str]) -> str:
 def _folder(settings: Settings) -> str:
     folder = settings.chats_report_folder
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise ConfigurationError(f"{existing} cannot be written", "Set CHATS_REPORT_FOLDER")
-    return str(folder)
+    try:
+        # Tried, not looked up: a folder that says it can be written to may still refuse.
+        with tempfile.TemporaryFile(dir=existing):
+            return str(folder)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{existing} cannot be written to: {error.strerror}", "Set CHATS_REPORT_FOLDER"
+        ) from error

@@ -329,5 +329,8 @@ def _require_classified(day: date, db: PlatformDb) -> None:
 def _counts_of_read_day(day: date, db: PlatformDb) -> DayCounts:
     (counts,) = ChatStore(db).day_counts(day, day)
     if not counts.is_extracted:
-        raise NoDataError(f"The chats of {day} were not read yet", "Materialize raw_chats first")
+        raise NoDataError(
+            f"The chats of {day} were not read yet",
+            f"Materialize raw_chats first: batch-platform chats batch -d {day}",
+        )
     return counts

@@ -6,9 +6,11 @@ models of a night's thousands of answers would cost more than everything else to
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
 import httpx2
@@ -78,6 +80,7 @@ class ModelClient:
             base_url=provider.base_url,
             max_retries=0,
             http_client=openai.DefaultAioHttpClient(
+                verify=_tls_context(),
                 limits=httpx2.Limits(
                     max_connections=connections, max_keepalive_connections=connections
                 ),
@@ -153,6 +156,12 @@ class ModelClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """One for all asks: reading the machine's certificates takes as long as some calls."""
+    return ssl.create_default_context()
 
 
 def _parsed(content: bytes) -> Any:
