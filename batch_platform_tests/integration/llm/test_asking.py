@@ -108,7 +108,7 @@ def test_personal_data_stays_home_and_comes_back(
     }
     with platform_db.connect("test") as connection:
         stored = str(connection.execute("SELECT * FROM llm.calls").fetchall())
-    assert "1234" not in stored
+    assert "010-1234" not in stored
     assert "example.com" not in stored
     masked = make_llm().ask(echo(), items[:1], workers=1, partition="p")
     assert [outcome.answer.text for outcome in masked] == [  # type: ignore[union-attr]
