@@ -3,6 +3,7 @@ database a test. Fixtures of one domain or gateway belong in the conftest of its
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,16 @@ from batch_platform.gateways.leased_process import stop
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.migrations import migrate
 from batch_platform_tests.mariadb import mariadb, mariadb_server  # noqa: F401
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _programs_hear_ctrl_c() -> None:
+    """Undo the ignored Ctrl-C that a test run inherits when a script starts it with `&`.
+
+    Programs under test would inherit it as well, and `dagster dev` then ignores SIGTERM too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
