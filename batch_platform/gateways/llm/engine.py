@@ -161,6 +161,7 @@ class Run(Generic[A]):
         self._is_input_over = False
         self._may_more_come = True
         self._results: list[_Result[A]] = []
+        self._committing = 0
         self._unwritten_krw = 0.0
         self._calls: set[asyncio.Task[None]] = set()
         self._on_wire: set[asyncio.Task[None]] = set()
@@ -311,6 +312,7 @@ class Run(Generic[A]):
     async def _commit(self) -> None:
         self._dirty.clear()
         results, self._results = self._results, []
+        self._committing = len(results)
         krw, self._unwritten_krw = self._unwritten_krw, 0.0
         if not results and not krw:
             return
@@ -324,6 +326,7 @@ class Run(Generic[A]):
             self._ledger.record, [each.record for each in results], quarantined, self._today(), krw
         )
         self._budget.committed(krw)
+        self._committing = 0
         settled: list[Outcome[A]] = []
         for result in results:
             if result.answer is None:
@@ -337,6 +340,7 @@ class Run(Generic[A]):
                     is_from_ledger=False,
                 )
         self._hand_over(settled)
+        self._pump()
 
     def _today(self) -> date:
         return self._now().astimezone(self._zone).date()
@@ -403,13 +407,22 @@ class Run(Generic[A]):
             self.stop(problem)
 
     def _pump(self) -> None:
-        while len(self._calls) < self._workers and not self._over.is_set():
+        while (
+            len(self._calls) < self._workers
+            and not self._over.is_set()
+            and not self._is_commit_behind()
+        ):
             batch = self._next_batch()
             if not batch:
                 return
             call = self._loop.create_task(self._ask(batch))
             self._calls.add(call)
             call.add_done_callback(self._call_ended)
+
+    def _is_commit_behind(self) -> bool:
+        """Whether a kill now would cost more uncommitted answers than calls in flight."""
+        waiting = len(self._results) + self._committing
+        return waiting >= self._workers * self._task.items_per_call
 
     def _call_ended(self, call: "asyncio.Task[None]") -> None:
         self._calls.discard(call)
