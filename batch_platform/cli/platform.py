@@ -27,9 +27,9 @@ def demo() -> None:
     """가상 데이터로 어제 하루를 끝까지 돌려 봅니다. 두 번째부터는 모델을 부르지 않습니다."""
     os.environ[PROFILE_VARIABLE] = Profile.DEMO
     err.print(MADE_UP)
-    from batch_platform.cli import platform_work
+    from batch_platform.cli.demo import run_demo
 
-    if not platform_work.run_demo():
+    if not run_demo():
         raise typer.Exit(1)
 
 

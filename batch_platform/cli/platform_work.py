@@ -3,20 +3,16 @@
 Imports all that they need, so `platform` imports this file only inside a command.
 """
 
-import subprocess
-import sys
-from collections.abc import Mapping
 from datetime import timedelta
 
 from rich.text import Text
 
 from batch_platform.cli.console import marked, out, show_table
 from batch_platform.cli.reach import reach_everything, show_reached
-from batch_platform.cli.runs import RunResult, run_job, show_run
 from batch_platform.cli.servers import run_servers
 from batch_platform.cli.up_claim import end_up
 from batch_platform.core.days import today, utc_now
-from batch_platform.core.settings import Settings, demo_env_file, load_settings
+from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.store import ChatStore, DayCounts
 from batch_platform.gateways.embedded_postgres import server_folder
 from batch_platform.gateways.leased_process import stop
@@ -28,29 +24,8 @@ from batch_platform.gateways.platform_services import (
     platform_database_url,
     sandbox_folder,
 )
-from batch_platform.orchestration.results import stopwatch
 
 _STATUS_DAYS = 7
-
-
-def run_demo() -> bool:
-    """Make yesterday's partition of every domain from sample data; tell whether all went well."""
-    home = demo_env_file().parent
-    home.mkdir(parents=True, exist_ok=True)
-    sandbox = lease_sandbox(home)
-    settings = load_settings()
-    day = today(utc_now, settings.platform.zone) - timedelta(days=1)
-    # A process of its own: nothing of the platform imports the sandbox.
-    subprocess.run(
-        [sys.executable, "-m", "batch_platform.sandbox.sample_sources", str(home), str(day)],
-        check=True,
-    )
-    seconds = stopwatch()
-    result = run_job("chats_night_job", day.isoformat(), settings=settings)
-    show_run(day.isoformat(), result)
-    if result.is_success:
-        _show_places(result, settings, sandbox, seconds())
-    return result.is_success
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -128,20 +103,3 @@ def _day_state(day: DayCounts) -> Text:
     if day.missing_count:
         return marked(f"[yellow]{day.missing_count:,}개 남음[/yellow]")
     return marked("[green]완료[/green]") if day.question_count else Text("채팅 없음")
-
-
-def _show_places(
-    result: RunResult, settings: Settings, sandbox: Mapping[str, object], seconds: float
-) -> None:
-    cost = sum(float(made.metadata.get("cost_krw", 0)) for made in result.made)
-    calls = sum(int(made.metadata.get("model_calls", 0)) for made in result.made)
-    reports = [str(made.metadata["path"]) for made in result.made if "path" in made.metadata]
-    rows = [
-        ("보고서", "\n".join(reports) or "-"),
-        ("메일", f"{sandbox.get('mail_page_url', '')} (batch-platform up 이 켜져 있을 때)"),
-        ("데이터", settings.home),
-        ("모델 호출", f"{calls:,}회 · {cost:,.1f}원 (가상)"),
-        ("걸린 시간", f"{seconds:.1f}초"),
-        ("다음", f"make up  →  {settings.platform.webserver_url}"),
-    ]
-    show_table("데모 결과", ["무엇", "어디"], rows)

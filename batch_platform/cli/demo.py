@@ -1,0 +1,87 @@
+"""`batch-platform demo`: yesterday's partition of every domain, made from sample data.
+
+What a domain's part of the demo is stands in `PARTS`; where its made-up source comes from, in
+`sandbox.sample_sources` and `sandbox.services`.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from batch_platform.cli.console import show_table
+from batch_platform.cli.runs import RunResult, run_job, show_run
+from batch_platform.core.days import today, utc_now
+from batch_platform.core.settings import Settings, demo_env_file, load_settings
+from batch_platform.gateways.platform_services import lease_sandbox
+from batch_platform.orchestration.results import stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPart:
+    """A job that the demo runs.
+
+    Attributes:
+        job_name: Its name.
+        partition: Today → the partition's key.
+    """
+
+    job_name: str
+    partition: Callable[[date], str]
+
+
+def _yesterday(on: date) -> str:
+    return (on - timedelta(days=1)).isoformat()
+
+
+PARTS: Sequence[DemoPart] = (DemoPart("chats_night_job", _yesterday),)
+"""In the order in which they run."""
+
+
+def run_demo() -> bool:
+    """Run every part on sample data; tell whether all went well."""
+    home = demo_env_file().parent
+    home.mkdir(parents=True, exist_ok=True)
+    sandbox = lease_sandbox(home)
+    settings = load_settings()
+    on = today(utc_now, settings.platform.zone)
+    # A process of its own: nothing of the platform imports the sandbox.
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "batch_platform.sandbox.sample_sources",
+            str(home),
+            _yesterday(on),
+        ],
+        check=True,
+    )
+    seconds = stopwatch()
+    results: list[RunResult] = []
+    for part in PARTS:
+        partition = part.partition(on)
+        result = run_job(part.job_name, partition, settings=settings)
+        show_run(partition, result)
+        results.append(result)
+    if is_success := all(result.is_success for result in results):
+        _show_places(results, settings, sandbox, seconds())
+    return is_success
+
+
+def _show_places(
+    results: Sequence[RunResult], settings: Settings, sandbox: Mapping[str, object], seconds: float
+) -> None:
+    made = [each for result in results for each in result.made]
+    cost = sum(float(each.metadata.get("cost_krw", 0)) for each in made)
+    calls = sum(int(each.metadata.get("model_calls", 0)) for each in made)
+    files = [str(each.metadata["path"]) for each in made if "path" in each.metadata]
+    rows = [
+        ("파일", "\n".join(files) or "-"),
+        ("메일", f"{sandbox.get('mail_page_url', '')} (batch-platform up 이 켜져 있을 때)"),
+        ("데이터", settings.home),
+        ("모델 호출", f"{calls:,}회 · {cost:,.1f}원 (가상)"),
+        ("걸린 시간", f"{seconds:.1f}초"),
+        ("다음", f"make up  →  {settings.platform.webserver_url}"),
+    ]
+    show_table("데모 결과", ["무엇", "어디"], rows)

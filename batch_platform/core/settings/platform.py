@@ -1,0 +1,49 @@
+"""Where the platform keeps its own things, and its zone."""
+
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import SecretStr, field_validator
+
+from batch_platform.core.settings.section import Section, variable
+
+
+class PlatformSettings(Section):
+    """Where the platform keeps its own things."""
+
+    database_url: SecretStr | None = variable(
+        "PLATFORM_DATABASE_URL",
+        None,
+        "PostgreSQL of the platform; an embedded server when it is not set",
+    )
+    home: Path | None = variable(
+        "BATCH_PLATFORM_HOME",
+        None,
+        "Folder of the embedded database, reports and logs; var/<profile> by default",
+    )
+    org_name: str = variable("ORG_NAME", "", "The organisation's name in reports and mails")
+    timezone: str = variable("ORG_TIMEZONE", "Asia/Seoul", "Zone of days, schedules and reports")
+    webserver_url: str = variable(
+        "DAGSTER_WEBSERVER_URL", "http://127.0.0.1:3000", "Address in mails' links to runs"
+    )
+    webserver_port: int = variable(
+        "DAGSTER_WEBSERVER_PORT", 3000, "Port of the webserver that `up` starts", ge=1, le=65535
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = variable(
+        "LOG_LEVEL", "INFO", "Least severe message that is logged"
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{value!r} is not a time zone; use a name like Asia/Seoul") from None
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which a partition is a calendar day."""
+        return ZoneInfo(self.timezone)
