@@ -29,6 +29,9 @@ SECRETS = {
     "INTERVENTIONS_DATABASE_URL": f"postgresql://user:{CANARY}@127.0.0.1:1/ibs",
     "CELERY_BROKER_URL": f"redis://:{CANARY}@127.0.0.1:1/0",
     "CELERY_RESULT_BACKEND": f"redis://:{CANARY}@127.0.0.1:1/0",
+    "KRX_AUTH_KEY": CANARY,
+    "PUBLIC_DATA_SERVICE_KEY": CANARY,
+    "OPENDART_API_KEY": CANARY,
 }
 
 
