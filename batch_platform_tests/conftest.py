@@ -12,11 +12,26 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from batch_platform.core.settings import ENV_FILE_VARIABLE, PROFILE_VARIABLE, variable_names
 from batch_platform.gateways.embedded_postgres import lease_embedded_server, server_folder
 from batch_platform.gateways.leased_process import stop
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.migrations import migrate
 from batch_platform_tests.mariadb import mariadb, mariadb_server  # noqa: F401
+
+
+def _forget_the_developers_settings() -> None:
+    """Keep a developer's `.env`, demo and environment out of every test.
+
+    Done while this file is imported: partitions read their first day and zone at import too.
+    """
+    for name in (*variable_names(), "DAGSTER_HOME"):
+        os.environ.pop(name, None)
+    os.environ[PROFILE_VARIABLE] = "live"
+    os.environ[ENV_FILE_VARIABLE] = os.devnull
+
+
+_forget_the_developers_settings()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -30,22 +45,8 @@ def _programs_hear_ctrl_c() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _only_the_tests_own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep a developer's `.env`, demo and environment out of every test."""
-    from batch_platform.core import settings
-
-    kept = dict(os.environ)
-    known = {name for _, name, *_ in settings.load_settings().variables()}
-    for name in known | {settings.PROFILE_VARIABLE, "DAGSTER_HOME"}:
-        os.environ.pop(name, None)
+def _home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["BATCH_PLATFORM_HOME"] = str(tmp_path_factory.mktemp("home"))
-    os.environ[settings.PROFILE_VARIABLE] = "live"
-    original = settings.env_file
-    settings.env_file = lambda: Path(os.devnull)  # type: ignore[assignment]
-    yield
-    settings.env_file = original  # type: ignore[assignment]
-    os.environ.clear()
-    os.environ.update(kept)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from batch_platform.core.settings import (
     UnreadableSettingsError,
     env_file,
     load_settings,
+    unknown_variables,
 )
 
 app = typer.Typer(help="설정을 보고 확인합니다.", no_args_is_help=True)
@@ -53,6 +54,13 @@ def validate() -> None:
     except UnreadableSettingsError as error:
         show_table("읽을 수 없는 설정", ["문제"], [(problem,) for problem in error.problems])
         raise typer.Exit(2) from None
+    unknown = unknown_variables()
+    if unknown:
+        show_table(
+            f"{env_file().name}에 있지만 설정이 아닌 이름",
+            ["이름", "혹시"],
+            [(name, like or "") for name, like in unknown.items()],
+        )
     results = reach_everything(settings)
     show_reached("설정 확인", results)
     if any(result.is_problem for result in results):

@@ -5,6 +5,7 @@ Korean. Only this file decides how an error ends a command. What is slow to impo
 SQLAlchemy) is imported by the command that needs it: `--help` answers at once.
 """
 
+import importlib.metadata
 import logging
 import sys
 from typing import Annotated
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from batch_platform.cli import chats, config, platform
-from batch_platform.cli.console import err, show_error
+from batch_platform.cli.console import err, out, show_error
 from batch_platform.core.errors import ConfigurationError, PlatformError
 
 EXIT_FAILED = 1
@@ -34,15 +35,26 @@ app.add_typer(config.app, name="config")
 platform.register(app)
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        out.print(f"batch-platform {importlib.metadata.version('batch-platform')}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     debug: Annotated[
         bool,
         typer.Option(_DEBUG, help="기록과 스택 트레이스를 보입니다. 명령 뒤에 써도 됩니다."),
     ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="버전을 보입니다."),
+    ] = False,
 ) -> None:
     """야간 배치 플랫폼: 분류, 보고서, 메일을 한 곳에서 실행하고 확인합니다."""
-    del debug  # read by `main`, wherever in the line it stands; here for --help
+    # The first is read by `main`, wherever in the line it stands, the second by its callback.
+    del debug, version
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from batch_platform.cli.console import MADE_UP, err
-from batch_platform.core.settings import PROFILE_VARIABLE, Profile, load_settings
+from batch_platform.core.settings import PROFILE_VARIABLE, Profile, load_home, load_settings
 
 db_app = typer.Typer(help="플랫폼 데이터베이스를 관리합니다.", no_args_is_help=True)
 
@@ -51,9 +51,9 @@ def up(
 
 def down() -> None:
     """`up`과 내장 데이터베이스, 샌드박스를 끝냅니다."""
-    from batch_platform.cli import platform_work
+    from batch_platform.cli.ending import end_everything
 
-    platform_work.end_everything(load_settings())
+    end_everything(load_home())
 
 
 def status() -> None:

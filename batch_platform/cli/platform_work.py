@@ -10,19 +10,15 @@ from rich.text import Text
 from batch_platform.cli.console import marked, out, show_table
 from batch_platform.cli.reach import reach_everything, show_reached
 from batch_platform.cli.servers import run_servers
-from batch_platform.cli.up_claim import end_up
 from batch_platform.core.days import today, utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.store import ChatStore, DayCounts
-from batch_platform.gateways.embedded_postgres import server_folder
-from batch_platform.gateways.leased_process import stop
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.migrations import current_revision, migrate
 from batch_platform.gateways.platform_services import (
     lease_sandbox,
     open_platform_db,
     platform_database_url,
-    sandbox_folder,
 )
 
 _STATUS_DAYS = 7
@@ -36,17 +32,6 @@ def serve(settings: Settings, port: int) -> None:
         PermanentError: A server keeps dying.
     """
     run_servers(settings, port, lambda: _prepared_addresses(settings))
-
-
-def end_everything(settings: Settings) -> None:
-    """End what runs in the background, whoever uses it, and say what there was."""
-    ended = {
-        "웹서버와 데몬": end_up(settings.home),
-        "샌드박스": stop(sandbox_folder(settings.home)),
-        "내장 PostgreSQL": stop(server_folder(settings.home)),
-    }
-    for what, was_running in ended.items():
-        out.print(f"{what}: {'끝냈습니다' if was_running else '실행 중이 아니었습니다'}")
 
 
 def show_status(settings: Settings) -> bool:

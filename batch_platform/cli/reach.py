@@ -29,15 +29,20 @@ class Reached:
 
 
 def reach_everything(settings: Settings) -> list[Reached]:
-    """Try each thing in turn; one that fails does not keep the others from being tried."""
-    return [
-        _try("플랫폼 데이터베이스", lambda: _database(settings)),
-        _try("채팅 데이터베이스", lambda: _source(settings)),
-        _try("카테고리", lambda: _categories(settings)),
-        _try("모델", lambda: _model(settings)),
-        _mail(settings),
-        _try("보고서 폴더", lambda: _folder(settings)),
-    ]
+    """Try each thing in turn; one that fails does not keep the others from being tried.
+
+    A domain whose source has no address is switched off, which is no problem.
+    """
+    reached = [_try("플랫폼 데이터베이스", lambda: _database(settings))]
+    if settings.chats.engine is None:
+        reached.append(_off("채팅 데이터베이스", "ENGINE_FOR_SQLALCHEMY"))
+    else:
+        reached += [
+            _try("채팅 데이터베이스", lambda: _source(settings)),
+            _try("카테고리", lambda: _categories(settings)),
+            _try("보고서 폴더", lambda: _folder(settings)),
+        ]
+    return [*reached, _try("모델", lambda: _model(settings)), _mail(settings)]
 
 
 def show_reached(title: str, results: Sequence[Reached]) -> None:
@@ -45,6 +50,10 @@ def show_reached(title: str, results: Sequence[Reached]) -> None:
     marks = {"ok": "[green]정상[/green]", "off": "[dim]꺼짐[/dim]", "bad": "[red]문제[/red]"}
     rows = [(result.what, marked(marks[result.state]), result.note) for result in results]
     show_table(title, ["무엇", "상태", "내용"], rows)
+
+
+def _off(what: str, variable: str) -> Reached:
+    return Reached(what, "off", f"{variable}이(가) 없어 이 업무는 꺼져 있습니다")
 
 
 def _try(what: str, attempt: Callable[[], str]) -> Reached:

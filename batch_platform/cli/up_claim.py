@@ -128,7 +128,7 @@ def _holder(home: Path) -> UpRecord | None:
                     return None
                 # It has the lock and is about to write who it is.
                 time.sleep(_POLL_SECONDS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -162,7 +162,7 @@ def _read_file(home: Path) -> UpRecord | None:
     try:
         with _file(home).open() as file:
             return _read(file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

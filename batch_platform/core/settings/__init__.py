@@ -6,17 +6,23 @@ used.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from batch_platform.core.errors import ConfigurationError
 from batch_platform.core.settings.api import ApiSettings
 from batch_platform.core.settings.backups import BackupsSettings
 from batch_platform.core.settings.chats import ChatsSettings
+from batch_platform.core.settings.env_files import (
+    UnreadableSettingsError,
+    names_in,
+    unreadable_lines,
+)
 from batch_platform.core.settings.fortunes import FortunesSettings
 from batch_platform.core.settings.interventions import InterventionsSettings
 from batch_platform.core.settings.mail import MailSettings
@@ -58,20 +64,14 @@ __all__ = [
     "active_profile",
     "demo_env_file",
     "env_file",
+    "load_home",
     "load_settings",
+    "unknown_variables",
+    "variable_names",
 ]
 
 
-class UnreadableSettingsError(ConfigurationError):
-    """One or more settings cannot be read.
-
-    Attributes:
-        problems: A sentence each, beginning with the variable; never with a secret's value.
-    """
-
-    def __init__(self, problems: Sequence[str], remedy: str) -> None:
-        super().__init__("; ".join(problems), remedy)
-        self.problems = tuple(problems)
+_AnySection = TypeVar("_AnySection", bound=Section)
 
 
 class Settings(BaseModel):
@@ -94,8 +94,7 @@ class Settings(BaseModel):
     @cached_property
     def home(self) -> Path:
         """Folder of everything the platform writes beside its database, absolute."""
-        chosen = self.platform.home or PROJECT_ROOT / "var" / self.profile
-        return chosen.expanduser().resolve()
+        return _home(self.platform, self.profile)
 
     @property
     def is_made_up(self) -> bool:
@@ -133,29 +132,76 @@ def load_settings() -> Settings:
         UnreadableSettingsError: The file or one or more values cannot be read; each problem is
             named, with its variable and without its value when that is a secret.
     """
-    file = env_file()
-    remedy = f"Mend {file.name} or the environment"
-    if os.environ.get(ENV_FILE_VARIABLE) == str(file) and not file.is_file():
-        raise UnreadableSettingsError([f"There is no file {file}"], f"Correct {ENV_FILE_VARIABLE}")
+    file = _existing_env_file()
     sections: dict[str, Section] = {}
-    problems: list[str] = []
+    problems = unreadable_lines(file)
     for name, field in Settings.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
             try:
-                sections[name] = section(_env_file=file, _env_file_encoding="utf-8")  # pyright: ignore[reportCallIssue]
-            except ValidationError as error:
-                problems += [
-                    f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-                    for problem in error.errors(include_input=False, include_url=False)
-                ]
-            except (OSError, UnicodeDecodeError) as error:
-                # Not chained: a decoding error quotes the file, secrets and all.
-                raise UnreadableSettingsError([f"{file}: {_why(error)}"], remedy) from None
+                sections[name] = _read(section, file)
+            except UnreadableSettingsError as error:
+                problems += error.problems
     if problems:
-        raise UnreadableSettingsError(problems, remedy)
+        raise UnreadableSettingsError(problems, _remedy(file))
     return Settings.model_validate({"profile": active_profile(), **sections})
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
+def load_home() -> Path:
+    """Read only where the platform keeps its things: what must work while a setting is broken.
+
+    Raises:
+        UnreadableSettingsError: The file, or a setting of the platform itself, cannot be read.
+    """
+    return _home(_read(PlatformSettings, _existing_env_file()), active_profile())
+
+
+def variable_names() -> list[str]:
+    """The variable of every setting, in order; reads none of them."""
+    return [
+        _alias(field, attribute)
+        for owner in Settings.model_fields.values()
+        if isinstance(owner.annotation, type) and issubclass(owner.annotation, Section)
+        for attribute, field in owner.annotation.model_fields.items()
+    ]
+
+
+def unknown_variables() -> Mapping[str, str | None]:
+    """Names in the settings file that no setting has, each with a known one that looks like it.
+
+    A misspelt name would otherwise be as good as not written.
+    """
+    known = variable_names()
+    own = {*known, PROFILE_VARIABLE, ENV_FILE_VARIABLE, "DAGSTER_HOME", "TZ"}
+    return {
+        name: next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), None)
+        for name in names_in(env_file())
+        if name.upper() not in own
+    }
+
+
+def _existing_env_file() -> Path:
+    file = env_file()
+    if os.environ.get(ENV_FILE_VARIABLE) == str(file) and not file.exists():
+        raise UnreadableSettingsError([f"There is no file {file}"], f"Correct {ENV_FILE_VARIABLE}")
+    return file
+
+
+def _read(section: type[_AnySection], file: Path) -> _AnySection:
+    try:
+        return section(_env_file=file, _env_file_encoding="utf-8")  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise UnreadableSettingsError(problems, _remedy(file)) from None
+
+
+def _remedy(file: Path) -> str:
+    return f"Mend {file.name} or the environment"
+
+
+def _home(platform: PlatformSettings, profile: Profile) -> Path:
+    chosen = platform.home or PROJECT_ROOT / "var" / profile
+    return chosen.expanduser().resolve()

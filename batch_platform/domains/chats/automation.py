@@ -34,6 +34,8 @@ chats_archive_job = dg.define_asset_job(
     tags={"domain": "chats"},
 )
 
+_SWITCHED_OFF = dg.SkipReason("ENGINE_FOR_SQLALCHEMY is not set: the chats are switched off")
+
 
 def chats_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """The domain's schedules at the times the settings say."""
@@ -46,7 +48,11 @@ def chats_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Classifies yesterday's chats.",
     )
-    def chats_night_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def chats_night_schedule(
+        context: dg.ScheduleEvaluationContext,
+    ) -> dg.RunRequest | dg.SkipReason:
+        if settings.chats.engine is None:
+            return _SWITCHED_OFF
         due = context.scheduled_execution_time.astimezone(settings.platform.zone)
         day = due.date() - timedelta(days=1)
         run_config = dg.RunConfig(
@@ -66,7 +72,11 @@ def chats_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Archives last month's workbooks.",
     )
-    def chats_archive_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def chats_archive_schedule(
+        context: dg.ScheduleEvaluationContext,
+    ) -> dg.RunRequest | dg.SkipReason:
+        if settings.chats.engine is None:
+            return _SWITCHED_OFF
         due = context.scheduled_execution_time.astimezone(settings.platform.zone)
         month = (due.date().replace(day=1) - timedelta(days=1)).replace(day=1)
         return dg.RunRequest(partition_key=month.isoformat(), tags={"due_at": due.isoformat()})

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
 from batch_platform.build import build_definitions
 from batch_platform.operations.failures import failure_mail_sensor
@@ -14,9 +15,8 @@ from batch_platform_tests.given_settings import settings_of
 SEOUL = ZoneInfo("Asia/Seoul")
 
 
-def evaluated(name: str, moment: datetime, **variables: object) -> dg.RunRequest:
-    settings = settings_of(CRON_SCHEDULE="0 1 * * *", **variables)
-    definitions = build_definitions(settings)
+def tick(name: str, moment: datetime, **variables: object) -> ScheduleExecutionData:
+    definitions = build_definitions(settings_of(CRON_SCHEDULE="0 1 * * *", **variables))
     schedule = definitions.resolve_schedule_def(name)
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_schedule_context(
@@ -24,9 +24,20 @@ def evaluated(name: str, moment: datetime, **variables: object) -> dg.RunRequest
             scheduled_execution_time=moment,
             repository_def=definitions.get_repository_def(),
         )
-        data = schedule.evaluate_tick(context)
+        return schedule.evaluate_tick(context)
+
+
+def evaluated(name: str, moment: datetime, **variables: object) -> dg.RunRequest:
+    data = tick(name, moment, ENGINE_FOR_SQLALCHEMY="sqlite://", **variables)
     (request,) = data.run_requests or []
     return request
+
+
+@pytest.mark.parametrize("name", ["chats_night_schedule", "chats_archive_schedule"])
+def test_without_an_address_the_chats_are_off_and_say_so(name: str) -> None:
+    data = tick(name, datetime(2026, 11, 1, 4, tzinfo=SEOUL))
+    assert not data.run_requests
+    assert "ENGINE_FOR_SQLALCHEMY" in (data.skip_message or "")
 
 
 def test_the_night_asks_for_yesterday_in_seoul() -> None:

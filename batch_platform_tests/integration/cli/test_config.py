@@ -81,6 +81,26 @@ def test_validate_tries_everything_and_tells_each_problem(installation: Installa
     assert "DB_TABLE_CATEGORIES" in bad.out
 
 
+def test_validate_tells_names_that_no_setting_has(installation: Installation) -> None:
+    shown = installation.run("config", "validate", changes={"SMTP_SEVER": "mail.example.com"})
+    assert shown.code == 0, shown
+    (line,) = (line for line in shown.out.splitlines() if "SMTP_SEVER" in line)
+    assert "SMTP_SERVER" in line
+
+
+def test_a_domain_without_an_address_is_off_not_broken(installation: Installation) -> None:
+    shown = installation.run("config", "validate", changes={"ENGINE_FOR_SQLALCHEMY": None})
+    assert shown.code == 0, shown
+    (line,) = (line for line in shown.out.splitlines() if "ENGINE_FOR_SQLALCHEMY" in line)
+    assert "꺼짐" in line
+
+
+def test_down_works_while_a_setting_is_broken(installation: Installation) -> None:
+    home = str(installation.folder / "home of nobody")
+    broken = {"PARALLEL_WORKERS": "many", "BATCH_PLATFORM_HOME": home}
+    assert installation.run("down", changes=broken).code == 0
+
+
 def test_show_takes_one_section(installation: Installation) -> None:
     shown = installation.run("config", "show", "--section", "mail")
     assert "SMTP_SERVER" in shown.out

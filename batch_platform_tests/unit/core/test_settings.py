@@ -87,6 +87,13 @@ def test_a_wrong_secret_is_not_in_the_message(env: Path) -> None:
     assert "canary" not in str(caught.value)
 
 
+def test_a_line_that_is_no_setting_is_told_by_its_number_alone(env: Path) -> None:
+    env.write_text("ORG_NAME=fine\n\nthis is 'canary\nSMTP_PORT=25\n")
+    with pytest.raises(ConfigurationError, match="line 3 is not NAME=value") as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
+
+
 def test_secrets_are_not_in_a_settings_repr(env: Path) -> None:
     env.write_text("HCX_CHAT_API_KEY=canary-1\nENGINE_FOR_SQLALCHEMY=mysql://u:canary-2@h/d\n")
     assert "canary" not in repr(load_settings())
