@@ -74,7 +74,7 @@ def failed_run(world: World) -> tuple[World, dg.ExecuteInProcessResult]:
     return world, world.make("raw_chats").result
 
 
-def tick(world: World, result: dg.ExecuteInProcessResult, **tags: str) -> object:
+def sensor_tick(world: World, result: dg.ExecuteInProcessResult, **tags: str) -> object:
     """Evaluate the sensor as the daemon does after the run's failure."""
     if tags:
         world.instance.add_run_tags(result.run_id, tags)
@@ -96,7 +96,7 @@ def test_a_failure_is_mailed_with_what_where_and_why(
     failed_run: tuple[World, dg.ExecuteInProcessResult],
 ) -> None:
     world, result = failed_run
-    tick(world, result)
+    sensor_tick(world, result)
     (mail,) = world.mails.mails()
     assert mail.recipients == ["operator@example.com"]
     body = mail.message.get_body(("plain",))
@@ -113,7 +113,7 @@ def test_a_run_that_is_tried_again_is_not_mailed(
     failed_run: tuple[World, dg.ExecuteInProcessResult],
 ) -> None:
     world, result = failed_run
-    assert isinstance(tick(world, result, **{"dagster/will_retry": "true"}), dg.SkipReason)
+    assert isinstance(sensor_tick(world, result, **{"dagster/will_retry": "true"}), dg.SkipReason)
     assert world.mails.mails() == []
 
 
@@ -122,6 +122,6 @@ def test_without_a_mail_server_the_sensor_says_so(
 ) -> None:
     world, result = failed_run
     del world.variables["SMTP_SERVER"]
-    skipped = tick(world, result)
+    skipped = sensor_tick(world, result)
     assert isinstance(skipped, dg.SkipReason)
     assert "SMTP_SERVER" in str(skipped.skip_message)
