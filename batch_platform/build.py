@@ -6,6 +6,7 @@ import dagster as dg
 
 from batch_platform.core.settings import Settings, load_settings
 from batch_platform.domains.chats.definitions import chats_definitions
+from batch_platform.domains.stocks.definitions import stocks_definitions
 from batch_platform.operations.definitions import operations_definitions
 from batch_platform.resources.roles import all_resources
 
@@ -23,8 +24,10 @@ def build_definitions(
     Raises:
         ConfigurationError: A setting cannot be read.
     """
+    schedule_settings = settings or load_settings()
     return dg.Definitions.merge(
-        chats_definitions(settings or load_settings()),
+        chats_definitions(schedule_settings),
+        stocks_definitions(schedule_settings),
         operations_definitions(),
         dg.Definitions(
             resources=all_resources(settings, resource_overrides),

@@ -1,0 +1,1 @@
+"""Corporation codes, financial statements, ratios and valuations."""

@@ -1,0 +1,1 @@
+"""Trading days, listings, daily prices, corporate actions and the monthly price report."""

@@ -1,0 +1,11 @@
+"""The market half of the stocks domain as Dagster sees it."""
+
+import dagster as dg
+
+from batch_platform.core.settings import Settings
+
+
+def market_definitions(settings: Settings) -> dg.Definitions:
+    """Assets, checks, jobs and schedules of the market half."""
+    del settings
+    return dg.Definitions()
