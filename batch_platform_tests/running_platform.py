@@ -212,6 +212,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def up_ports(webserver: int, api: int | None = None) -> Sequence[str]:
+    """Options of `up` that keep it off the ports that others use; the API's is a free one."""
+    return ["--port", str(webserver), "--api-port", str(api or free_port())]
+
+
 @contextmanager
 def project_copy(root: Path | None = None) -> Iterator[ProjectCopy]:
     """A copy, in a new folder, that is gone after the block with all that it started."""

@@ -15,7 +15,7 @@ from batch_platform.gateways.platform_services import sandbox_folder
 def end_everything(home: Path) -> None:
     """End what runs in the background, whoever uses it, and say what there was."""
     ended = {
-        "웹서버와 데몬": end_up(home),
+        "웹서버, 데몬, API": end_up(home),
         "샌드박스": stop(sandbox_folder(home)),
         "내장 PostgreSQL": stop(server_folder(home)),
     }

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from batch_platform.cli.console import MADE_UP, err
-from batch_platform.core.settings import PROFILE_VARIABLE, Profile, load_home, load_settings
+from batch_platform.core.settings import (
+    PROFILE_VARIABLE,
+    Profile,
+    Settings,
+    load_home,
+    load_settings,
+)
+
+_API_PORT = typer.Option(
+    min=1, max=65535, help="API 포트. 기본: BATCH_PLATFORM_API_PORT", show_default=False
+)
 
 db_app = typer.Typer(help="플랫폼 데이터베이스를 관리합니다.", no_args_is_help=True)
 
@@ -18,6 +28,9 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command(epilog="예: batch-platform demo   |   make demo")(demo)
     app.command(epilog="예: batch-platform up   |   batch-platform up --port 3100")(up)
+    app.command(
+        epilog="예: batch-platform api   |   BATCH_PLATFORM_API_HOST=0.0.0.0 batch-platform api"
+    )(api)
     app.command(epilog="예: batch-platform down")(down)
     app.command(epilog="예: batch-platform status")(status)
     app.add_typer(db_app, name="db")
@@ -38,15 +51,27 @@ def up(
         int | None,
         typer.Option(min=1, max=65535, help="웹서버 포트. 기본: DAGSTER_WEBSERVER_PORT"),
     ] = None,
+    api_port: Annotated[int | None, _API_PORT] = None,
 ) -> None:
-    """데이터베이스, 웹서버, 데몬을 띄우고 Ctrl-C까지 돌봅니다."""
+    """데이터베이스, 웹서버, 데몬, API를 띄우고 Ctrl-C까지 돌봅니다."""
     from batch_platform.cli import platform_work
     from batch_platform.resources.roles import active_settings
 
-    settings = active_settings()
+    settings = _with_api_port(active_settings(), api_port)
     if settings.is_made_up:
         err.print(MADE_UP)
     platform_work.serve(settings, port or settings.platform.webserver_port)
+
+
+def api(
+    port: Annotated[int | None, _API_PORT] = None,
+    up_folder: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """API만 띄웁니다. `up`은 API도 함께 띄우므로, 따로 둘 때만 씁니다."""
+    from batch_platform.api.server import serve_api
+
+    del up_folder  # in the command line only: by it a later `up` finds what a killed one left
+    serve_api(_with_api_port(load_settings(), port))
 
 
 def down() -> None:
@@ -74,3 +99,9 @@ def db_migrate() -> None:
     from batch_platform.cli import platform_work
 
     platform_work.bring_to_this_version(load_settings())
+
+
+def _with_api_port(settings: Settings, port: int | None) -> Settings:
+    if port is None:
+        return settings
+    return settings.model_copy(update={"api": settings.api.model_copy(update={"port": port})})

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from rich.text import Text
 
+from batch_platform.api.listening import require_tokens_or_loopback
 from batch_platform.cli.console import marked, out, show_table
 from batch_platform.cli.reach import reach_everything, show_reached
 from batch_platform.cli.servers import run_servers
@@ -20,6 +21,7 @@ from batch_platform.gateways.platform_services import (
     open_platform_db,
     platform_database_url,
 )
+from batch_platform.gateways.tokens import TokenBook
 
 _STATUS_DAYS = 7
 
@@ -76,6 +78,7 @@ def _prepared_addresses(settings: Settings) -> list[tuple[str, str]]:
     """Bring the database to this version; tell where it and the demo's mails are."""
     db = PlatformDb(platform_database_url(settings))
     migrate(db)
+    require_tokens_or_loopback(settings.api, TokenBook(db))
     addresses = [("데이터베이스", db.address)]
     if settings.is_made_up:
         addresses.append(("메일", str(lease_sandbox(settings.home)["mail_page_url"])))

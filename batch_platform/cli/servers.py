@@ -1,4 +1,4 @@
-"""Running the code server, the webserver and the daemon for `up`, and ending them together.
+"""Running code server, webserver, daemon and API for `up`, and ending them together.
 
 One code server for both others, as Dagster recommends: the code is loaded once, and a code server
 that dies is noticed and replaced. How one server is run is in `server_process`, that there is only
@@ -71,14 +71,15 @@ def run_servers(
             returns (name, address) of what else people can reach.
 
     Raises:
-        ConfigurationError: The port is taken, or `up` runs already.
+        ConfigurationError: A port is taken, or `up` runs already.
         PermanentError: The code cannot be loaded, or a server keeps dying.
         RetryableError: The servers were not ready in time.
     """
     with claimed(settings.home) as claim:
         if claim.predecessor is not None:
             end_leftovers(claim.predecessor)
-        _require_free(port)
+        _require_free(port, "give another with --port")
+        _require_free(settings.api.port, "give another with --api-port")
         signals = _EndSignals()
         addresses = prepare()
         os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
@@ -115,6 +116,7 @@ class _Servers:
 
     def __init__(self, settings: Settings, port: int, claim: UpClaim, folder: Path) -> None:
         self.address = f"http://{HOST}:{port}"
+        self.api_address = settings.api.address
         self.logs = settings.home / "logs"
         self.record = UpRecord(os.getpid(), str(folder))
         self._claim = claim
@@ -133,6 +135,10 @@ class _Servers:
                 "--workspace", str(workspace),
             ],
             "daemon": ["dagster._daemon", "run", "--workspace", str(workspace)],
+            "api": [
+                "batch_platform.cli.main", "api", "--port", str(settings.api.port),
+                "--up-folder", str(folder),
+            ],
         }  # fmt: skip
         home = dagster_home(settings)
         self._servers = [
@@ -155,7 +161,7 @@ class _Servers:
         self._write_record()
 
     def is_ready(self) -> bool:
-        """Tell whether the webserver serves and shows our code.
+        """Tell whether the webserver serves and shows our code, and the API serves.
 
         Raises:
             PermanentError: Our code cannot be loaded.
@@ -168,6 +174,7 @@ class _Servers:
                 timeout=10,
                 trust_env=False,  # never through a proxy
             ).raise_for_status()
+            httpx.get(f"{self.api_address}/readyz", timeout=10, trust_env=False).raise_for_status()
         except (httpx.TransportError, httpx.HTTPStatusError):
             return False
         log = self._code_server.log
@@ -215,7 +222,7 @@ def _supervise(
         if deadline is not None:
             if servers.is_ready():
                 deadline = None
-                _announce([("웹서버", servers.address), *addresses])
+                _announce([("웹서버", servers.address), ("API", servers.api_address), *addresses])
             elif time.monotonic() > deadline:
                 raise RetryableError(
                     f"The servers were not ready in {_READY_SECONDS} seconds", f"See {servers.logs}"
@@ -279,12 +286,12 @@ def _fail_runs_of(record: UpRecord) -> bool:
     return True
 
 
-def _require_free(port: int) -> None:
+def _require_free(port: int, remedy: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
             raise ConfigurationError(
-                f"Port {port} is taken", "Stop what uses it, or give another with --port"
+                f"Port {port} is taken", f"Stop what uses it, or {remedy}"
             ) from None

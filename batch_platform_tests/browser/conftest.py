@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Playwright, sync_playwright
 
 from batch_platform_tests.browser.chromium import installed_browser, new_browser
-from batch_platform_tests.running_platform import Demo, Webserver, free_port, project_copy
+from batch_platform_tests.running_platform import Demo, Webserver, free_port, project_copy, up_ports
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def demo() -> Iterator[Demo]:
 def webserver(demo: Demo) -> Iterator[Webserver]:
     """The demo's webserver, as `batch-platform up` serves it."""
     port = free_port()
-    command = demo.project.start("batch-platform", "up", "--port", str(port))
+    command = demo.project.start("batch-platform", "up", *up_ports(port))
     try:
         command.wait_for_output("준비됨", 90)
         with Webserver(f"http://127.0.0.1:{port}") as served:

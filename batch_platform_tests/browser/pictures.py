@@ -21,6 +21,7 @@ from batch_platform_tests.running_platform import (
     Webserver,
     free_port,
     project_copy,
+    up_ports,
     wait_until,
 )
 
@@ -45,7 +46,7 @@ def main() -> None:
             sys.exit(said)
         demo = Demo(project)
         port = free_port()
-        command = project.start("batch-platform", "up", "--port", str(port))
+        command = project.start("batch-platform", "up", *up_ports(port))
         command.wait_for_output("준비됨", 90)
         with (
             Webserver(f"http://127.0.0.1:{port}") as webserver,

@@ -34,6 +34,10 @@ HELPS = [
     ("demo",),
     ("up",),
     ("down",),
+    ("api",),
+    ("tokens", "create"),
+    ("tokens", "list"),
+    ("tokens", "revoke"),
 ]
 
 pytestmark = pytest.mark.xdist_group("cli commands")
@@ -50,7 +54,7 @@ def filled(installation: Installation) -> Installation:
 def test_the_command_is_installed(installation: Installation) -> None:
     shown = installation.run("--help")
     assert shown.code == 0, shown
-    for word in ("chats", "config", "demo", "up", "down", "status", "db"):
+    for word in ("chats", "config", "demo", "up", "down", "status", "db", "tokens", "api"):
         assert word in shown.out
 
 

@@ -17,6 +17,7 @@ from batch_platform_tests.running_platform import (
     free_port,
     project_copy,
     rows_of,
+    up_ports,
     wait_until,
 )
 
@@ -45,7 +46,7 @@ def silent_server() -> Iterator[int]:
 
 
 def up(project: ProjectCopy, port: int, **options: object) -> Command:
-    return project.start("batch-platform", "up", "--port", str(port), **options)  # type: ignore[arg-type]
+    return project.start("batch-platform", "up", *up_ports(port), **options)  # type: ignore[arg-type]
 
 
 def server(project: ProjectCopy, words: str) -> int | None:
@@ -76,7 +77,7 @@ def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
         assert webserver.url in command.output
 
         cut_off = launched_run(webserver, "2026-01-05")
-        for words in ("dagster_webserver", "dagster._daemon", "code-server start"):
+        for words in ("dagster_webserver", "dagster._daemon", "code-server start", " api "):
             victim = server(project, words)
             assert victim is not None
             os.kill(victim, signal.SIGKILL)
@@ -115,10 +116,11 @@ def test_only_one_up_serves_a_folder(project: ProjectCopy, port: int) -> None:
 
 
 def test_a_taken_port_is_one_clear_line(project: ProjectCopy, silent_server: int) -> None:
-    code, said = project.run("batch-platform", "up", "--port", str(silent_server))
-    assert code == 2
-    assert said.count("\n") == 1
-    assert f"Port {silent_server} is taken" in said
+    for options in (up_ports(silent_server), up_ports(free_port(), silent_server)):
+        code, said = project.run("batch-platform", "up", *options)
+        assert code == 2
+        assert said.count("\n") == 1
+        assert f"Port {silent_server} is taken" in said
 
 
 def test_servers_of_an_up_that_was_killed_are_ended_by_down(
@@ -150,7 +152,7 @@ def test_code_that_cannot_be_loaded_is_one_clear_line(port: int) -> None:
     with project_copy() as project:
         definitions = project.root / "batch_platform" / "definitions.py"
         definitions.write_text("raise ImportError('no module named jandi')\n")
-        code, said = project.run("batch-platform", "up", "--port", str(port))
+        code, said = project.run("batch-platform", "up", *up_ports(port))
         assert code == 1
         assert said.count("\n") == 1
         assert "The code cannot be loaded: ImportError: no module named jandi" in said

@@ -1,0 +1,49 @@
+"""Serving the application with uvicorn: what it logs, how it ends."""
+
+import logging
+
+import uvicorn
+from fastapi import FastAPI
+
+from batch_platform.api.application import create_app
+from batch_platform.api.listening import BACKLOG, listener, require_tokens_or_loopback
+from batch_platform.core.settings import Settings
+from batch_platform.gateways.platform_services import open_platform_db
+from batch_platform.gateways.tokens import TokenBook
+
+_STOP_SECONDS = 10
+
+
+def serve_api(settings: Settings) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        ConfigurationError: The port is taken, the address is not this machine's, or others would
+            reach it while there is no token.
+        RetryableError: It would serve others, and the database does not answer.
+    """
+    logging.basicConfig(
+        level=settings.platform.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    if not settings.api.is_loopback:
+        require_tokens_or_loopback(settings.api, TokenBook(open_platform_db(settings)))
+    with listener(settings.api) as socket:
+        server_of(create_app(settings)).run(sockets=[socket])
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """The server of an application; `run` it with the sockets that it shall listen on."""
+    # A line a request would tell who asked for whom.
+    logging.getLogger("uvicorn.access").disabled = True
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    )
