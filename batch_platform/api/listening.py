@@ -1,5 +1,6 @@
 """Where the API may listen, and the socket on which it does; without the web framework."""
 
+import os
 import socket
 
 from batch_platform.core.errors import ConfigurationError
@@ -35,6 +36,6 @@ def listener(settings: ApiSettings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"The API cannot listen on {settings.host} port {settings.port}: {error.strerror}",
+            f"The API cannot listen on {settings.host} port {settings.port}: {os.strerror(error.errno or 0)}",
             "Stop what uses it, or set BATCH_PLATFORM_API_HOST and BATCH_PLATFORM_API_PORT",
         ) from None
