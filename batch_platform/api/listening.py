@@ -35,7 +35,8 @@ def listener(settings: ApiSettings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise ConfigurationError(
-            f"The API cannot listen on {settings.host} port {settings.port}: {os.strerror(error.errno or 0)}",
+            f"The API cannot listen on {settings.host} port {settings.port}: {reason}",
             "Stop what uses it, or set BATCH_PLATFORM_API_HOST and BATCH_PLATFORM_API_PORT",
         ) from None
