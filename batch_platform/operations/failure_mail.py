@@ -33,6 +33,7 @@ def compose_failure_mail(
     steps: Sequence[FailedStep],
     reason: str,
     recipients: Sequence[str],
+    runbook: str = "",
     is_made_up: bool = False,
 ) -> MailMessage:
     """Write the mail of one failed run, in Korean.
@@ -44,11 +45,14 @@ def compose_failure_mail(
         steps: The steps that failed, the first failure first.
         reason: Why the run failed, in case no step did.
         recipients: Who hears of it.
+        runbook: File that says what to do about such failures; empty when there is none.
         is_made_up: Whether it happened in the sandbox.
     """
     what = ", ".join(step.step for step in steps) or job
     problem = _reason(steps, reason)
     next_steps = _next_steps(steps)
+    if runbook:
+        next_steps.append(f"안내서: {runbook}")
     facts = [("실패한 자산", what), ("날짜·분할", partition or "-"), ("작업", job)]
     banner = _MADE_UP_BANNER if is_made_up else ""
     subject = " ".join(filter(None, ("[배치 실패]", what, partition)))

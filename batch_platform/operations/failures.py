@@ -3,11 +3,14 @@
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from batch_platform.core.settings import Settings
+from batch_platform.core.settings import PROJECT_ROOT, Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.failure_mail import compose_failure_mail
 from batch_platform.orchestration.results import run_url
+
+DOMAIN_TAG = "domain"
+"""The tag of a job that names its domain."""
 
 
 @dg.run_failure_sensor(
@@ -36,7 +39,13 @@ def failure_mail_sensor(
         steps=[failed_step(event) for event in context.get_step_failure_events()],
         reason=context.failure_event.message or "",
         recipients=recipients,
+        runbook=_runbook(run.tags.get(DOMAIN_TAG, "")),
         is_made_up=settings.is_made_up,
     )
     mailer.send(message, message_id=f"<failure-{run.run_id}@batch-platform>")
     return None
+
+
+def _runbook(domain: str) -> str:
+    file = PROJECT_ROOT / "docs" / "runbooks" / f"{domain}.md"
+    return file.relative_to(PROJECT_ROOT).as_posix() if domain and file.is_file() else ""

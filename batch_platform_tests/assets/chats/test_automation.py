@@ -109,6 +109,17 @@ def test_a_failure_is_mailed_with_what_where_and_why(
     assert result.run_id in text
 
 
+def test_the_mail_of_a_nights_failure_names_the_domains_runbook(
+    failed_run: tuple[World, dg.ExecuteInProcessResult],
+) -> None:
+    world, result = failed_run
+    sensor_tick(world, result, domain="chats")
+    (mail,) = world.mails.mails()
+    body = mail.message.get_body(("plain",))
+    assert body is not None
+    assert "docs/runbooks/chats.md" in body.get_content()
+
+
 def test_a_run_that_is_tried_again_is_not_mailed(
     failed_run: tuple[World, dg.ExecuteInProcessResult],
 ) -> None:
