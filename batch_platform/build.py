@@ -1,14 +1,19 @@
 """Puts domains, resources and operations together. Tests and commands swap resources here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from batch_platform.core.settings import Settings, load_settings
+from batch_platform.domains.chats import automation as chats_automation
 from batch_platform.domains.chats.definitions import chats_definitions
 from batch_platform.domains.stocks.definitions import stocks_definitions
 from batch_platform.operations.definitions import operations_definitions
+from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.resources.roles import all_resources
+
+DEADLINES: Sequence[Deadline] = (*chats_automation.DEADLINES,)
+"""Of every domain: by when each night's work must be there."""
 
 
 def build_definitions(

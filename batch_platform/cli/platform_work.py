@@ -3,25 +3,24 @@
 Imports all that they need, so `platform` imports this file only inside a command.
 """
 
-from datetime import timedelta
-
 from rich.text import Text
 
 from batch_platform.api.listening import require_tokens_or_loopback
+from batch_platform.build import DEADLINES
 from batch_platform.cli.console import marked, out, show_table
 from batch_platform.cli.reach import reach_everything, show_reached
+from batch_platform.cli.runs import made_partitions
 from batch_platform.cli.servers import run_servers
-from batch_platform.core.days import today, utc_now
+from batch_platform.core.days import utc_now
 from batch_platform.core.settings import Settings
-from batch_platform.domains.chats.store import ChatStore, DayCounts
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.migrations import current_revision, migrate
 from batch_platform.gateways.platform_services import (
     lease_sandbox,
-    open_platform_db,
     platform_database_url,
 )
 from batch_platform.gateways.tokens import TokenBook
+from batch_platform.operations.nights import PartitionState, last_nights
 
 _STATUS_DAYS = 7
 
@@ -42,26 +41,24 @@ def show_status(settings: Settings) -> bool:
     show_reached(f"상태 · 프로필 {settings.profile}", results)
     if results[0].is_problem:
         return False
-    last = today(utc_now, settings.platform.zone) - timedelta(days=1)
-    counts = ChatStore(open_platform_db(settings)).day_counts(
-        last - timedelta(days=_STATUS_DAYS - 1), last
+    _show_nights(settings)
+    return True
+
+
+def _show_nights(settings: Settings) -> None:
+    deadlines = [each for each in DEADLINES if settings.is_on(each.asset.partition("/")[0])]
+    nights = last_nights(
+        deadlines,
+        made_partitions(settings),
+        now=utc_now(),
+        zone=settings.platform.zone,
+        count=_STATUS_DAYS,
     )
     show_table(
-        f"채팅: 최근 {_STATUS_DAYS}일",
-        ["날짜", "채팅", "분류 / 질문", "보류", "상태"],
-        [
-            (
-                day.chat_date,
-                "-" if day.landed_rows is None else f"{day.landed_rows:,}",
-                f"{day.classified_count:,} / {day.question_count:,}",
-                f"{day.quarantined_count:,}",
-                _day_state(day),
-            )
-            for day in reversed(counts)
-        ],
-        right=(1, 2, 3),
+        f"마감: 최근 {_STATUS_DAYS}일",
+        ["마감일", *(f"{each.asset} {each.at:%H:%M}" for each in deadlines)],
+        [(night.due_date, *map(_shown, night.states.values())) for night in nights],
     )
-    return True
 
 
 def bring_to_this_version(settings: Settings) -> None:
@@ -85,9 +82,12 @@ def _prepared_addresses(settings: Settings) -> list[tuple[str, str]]:
     return addresses
 
 
-def _day_state(day: DayCounts) -> Text:
-    if not day.is_extracted:
-        return marked("[dim]아직[/dim]")
-    if day.missing_count:
-        return marked(f"[yellow]{day.missing_count:,}개 남음[/yellow]")
-    return marked("[green]완료[/green]") if day.question_count else Text("채팅 없음")
+def _shown(state: PartitionState) -> Text:
+    return marked(
+        {
+            PartitionState.DONE: "[green]완료[/green]",
+            PartitionState.WAITING: "[dim]아직[/dim]",
+            PartitionState.LATE: "[red]없음[/red]",
+            PartitionState.BEFORE_START: "[dim]-[/dim]",
+        }[state]
+    )

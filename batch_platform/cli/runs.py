@@ -7,7 +7,7 @@ here.
 import logging
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +122,23 @@ def run_job(
     if _is_interrupted(result):
         raise KeyboardInterrupt
     return _as_result(result, partition)
+
+
+def made_partitions(settings: Settings) -> Callable[[str], set[str]]:
+    """Look-up of the partitions of an asset (`group/name`) that were ever made.
+
+    Raises:
+        RetryableError: Dagster's storage does not answer; by the look-up too.
+    """
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    with _storage_failures_told():
+        instance = dg.DagsterInstance.get()
+
+    def made(asset: str) -> set[str]:
+        with _storage_failures_told():
+            return instance.get_materialized_partitions(dg.AssetKey(asset.split("/")))
+
+    return made
 
 
 @contextmanager

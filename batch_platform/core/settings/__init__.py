@@ -106,6 +106,16 @@ class Settings(BaseModel):
         """Folder of the chats' workbooks, absolute."""
         return (self.chats.report_folder or self.home / "reports" / "chats").expanduser().resolve()
 
+    def is_on(self, domain: str) -> bool:
+        """Whether a domain has what it reads from; one that has not is switched off, not broken."""
+        sources: Mapping[str, object] = {
+            "chats": self.chats.engine,
+            "fortunes": self.fortunes.database_url,
+            "interventions": self.interventions.database_url,
+            "stocks": self.stocks.krx_auth_key or self.stocks.public_data_key,
+        }
+        return bool(sources.get(domain, True))
+
     def variables(self) -> Iterator[tuple[str, str, str, object, str]]:
         """Yield (section, variable, attribute, value, description) of every setting, in order."""
         for section_name in type(self).model_fields:

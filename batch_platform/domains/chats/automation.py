@@ -3,7 +3,7 @@
 # Dagster's decorators are partly untyped; everything else here is checked strictly.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import dagster as dg
 
@@ -16,7 +16,11 @@ from batch_platform.domains.chats.assets import (
     report_archive,
     report_mail,
 )
+from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
+
+DEADLINES = (Deadline("chats/report", time(7)),)
+"""By when the night must be done."""
 
 chats_night_job = dg.define_asset_job(
     "chats_night_job",
