@@ -108,6 +108,8 @@ class Column:
         A fraction of a second that the column does not keep is cut off, because MySQL would round
         it and move 23:59:59.9 into the next day.
         """
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return value.isoformat() if self.kind is Kind.TEXT else value
         if not isinstance(value, datetime):
             return value
         local = value.astimezone(zone).replace(tzinfo=None) if value.tzinfo else value

@@ -38,6 +38,7 @@ _ROWS_PER_FETCH = 500
 
 _SHOWN_NAMES = 5
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+_NO_VALUES: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -304,6 +305,89 @@ class SourceDatabase:
             connection.commit()
         return written
 
+    def existing_columns(self, table: str) -> frozenset[str]:
+        """Names of a table's columns, for what a source may or may not have.
+
+        Raises:
+            ConfigurationError: The table does not exist.
+        """
+        with self._connection() as connection:
+            self._table(connection, table, ())
+            return frozenset(column.name for column in self._catalogue.columns(connection, table))
+
+    def upsert(
+        self,
+        table: str,
+        *,
+        of: Mapping[str, Any],
+        key: str,
+        rows: Iterable[Mapping[str, Any]],
+        when_new: Mapping[str, Any] = _NO_VALUES,
+    ) -> int:
+        """Change the rows that are there and add those that are not, in one transaction.
+
+        A row that is there keeps its other columns, its own key in the table among them, and no
+        other row is touched: for tables whose rows others point to or write as well.
+
+        Args:
+            table: Its name, or `schema.table`.
+            of: Column → value that all the rows share, e.g. their day.
+            key: The column that tells the rows apart among those.
+            rows: Column → value, all with the same columns, `key` among them.
+            when_new: Column → value that only an added row gets, e.g. when it was made.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            ConfigurationError: The table or a column does not exist, a value does not fit, or the
+                table's storage engine has no transactions.
+            PermanentError: Another row already has a unique key of one of these.
+            RetryableError: The source does not answer; nothing was written.
+        """
+        given = list(rows)
+        if not given:
+            return 0
+        with self._connection() as connection:
+            known = self._table(connection, table, [*of, *given[0], *when_new])
+            self._require_transactions(connection, table)
+            shared = self._values(known, of)
+            matching = [
+                sa.column(name) == sa.bindparam(f"of_{number}", value, type_=sa.types.NullType())
+                for number, (name, value) in enumerate(shared.items())
+            ]
+            key_column = known.columns[key]
+            there = set(
+                connection.scalars(
+                    sa.select(key_column.as_text).select_from(known.clause).where(*matching)
+                )
+            )
+            old: list[dict[str, object]] = []
+            new: list[dict[str, object]] = []
+            for row in given:
+                values = self._values(known, row)
+                if str(row[key]) in there:
+                    # A name that is no column's, so that it is not taken for a value to set.
+                    old.append({**values, "matched key": values.pop(key_column.name)})
+                else:
+                    new.append({**shared, **values, **self._values(known, when_new)})
+            if old:
+                this_row = key_column.expression == sa.bindparam(
+                    "matched key", type_=sa.types.NullType()
+                )
+                connection.execute(sa.update(known.clause).where(*matching, this_row), old)
+            if new:
+                connection.execute(sa.insert(known.clause), new)
+            connection.commit()
+        return len(given)
+
+    def _values(self, table: _Table, row: Mapping[str, Any]) -> dict[str, object]:
+        """A row in the form in which it is written, under the table's own names."""
+        return {
+            table.columns[name].name: table.columns[name].stored(value, self._zone)
+            for name, value in row.items()
+        }
+
     @cached_property
     def _catalogue(self) -> Catalogue:
         return catalogue_of(self._engine.dialect.name)
@@ -371,10 +455,7 @@ class SourceDatabase:
         local = moment.astimezone(self._zone) if getattr(moment, "tzinfo", None) else moment
         if (local.date() if hasattr(local, "date") else local) != day:
             raise PermanentError(f"A row for {table.name} is not of {day}; nothing was written")
-        return {
-            table.columns[name].name: table.columns[name].stored(value, self._zone)
-            for name, value in row.items()
-        }
+        return self._values(table, row)
 
 
 def _gathered(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
