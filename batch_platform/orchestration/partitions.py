@@ -15,9 +15,17 @@ from batch_platform.core.settings import load_settings
 ZONE_NAME = load_settings().platform.timezone
 
 
-def daily_partitions(first_day: date) -> dg.DailyPartitionsDefinition:
-    """Calendar days from `first_day` to yesterday."""
-    return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone=ZONE_NAME)
+def daily_partitions(first_day: date, *, last_in_days: int = -1) -> dg.DailyPartitionsDefinition:
+    """Calendar days from `first_day` on.
+
+    Args:
+        first_day: The first one.
+        last_in_days: Days from today to the last one: yesterday by default, 1 for what is made
+            ahead for tomorrow.
+    """
+    return dg.DailyPartitionsDefinition(
+        start_date=first_day.isoformat(), timezone=ZONE_NAME, end_offset=last_in_days + 1
+    )
 
 
 def monthly_partitions(first_day: date) -> dg.MonthlyPartitionsDefinition:
@@ -29,6 +37,11 @@ def monthly_partitions(first_day: date) -> dg.MonthlyPartitionsDefinition:
 def partition_day(context: dg.AssetExecutionContext) -> date:
     """The day (or a month's first day) that a step works on."""
     return date.fromisoformat(context.partition_key)
+
+
+def partition_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
+    """The days that a step works on, in order: one, or a range that one run of a backfill makes."""
+    return [date.fromisoformat(key) for key in context.partition_keys]
 
 
 def checked_day(context: dg.AssetCheckExecutionContext) -> date:

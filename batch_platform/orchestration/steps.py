@@ -17,9 +17,11 @@ FIRST_WAIT_SECONDS = 60.0
 
 @contextmanager
 def working_on_partition(
-    context: dg.AssetExecutionContext, db: PlatformDb
+    context: dg.AssetExecutionContext, db: PlatformDb, partition: str | None = None
 ) -> Generator[None, None, None]:
     """Hold the step's asset and partition while the block runs.
+
+    `partition` names one of a run's several; by default the run has one.
 
     A `RetryableError` makes Dagster try the step again after a minute, two and four (or when the
     other side said), so that a night survives a restart next door. Whoever waits at a terminal is
@@ -31,7 +33,7 @@ def working_on_partition(
     """
     asset = context.asset_key.to_user_string()
     try:
-        with db.hold(asset, context.partition_key, holder=f"run {context.run.run_id}"):
+        with db.hold(asset, partition or context.partition_key, holder=f"run {context.run.run_id}"):
             yield
     except RetryableError as error:
         if COMMAND_TAG in context.run.tags or context.retry_number >= MAX_RETRIES:

@@ -20,7 +20,7 @@ from batch_platform.core.settings import ChatsSettings, Settings
 from batch_platform.domains.chats.models import Extraction
 from batch_platform.domains.chats.store import ChatStore
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform.gateways.source_db import DayRows, SourceDatabase
+from batch_platform.gateways.source_db import SourceDatabase, SourceRows
 
 _BATCHES_AHEAD = 8
 """How far reading may run ahead of writing: enough to even out both, small beside a day."""
@@ -110,7 +110,7 @@ def extract_day(
 class _Landing:
     """The day's rows on their way, in the shape of `chats.raw_chats`, and what is counted."""
 
-    def __init__(self, day: date, rows: DayRows, on_progress: ProgressReport) -> None:
+    def __init__(self, day: date, rows: SourceRows, on_progress: ProgressReport) -> None:
         self.blank_rows = 0
         self.mended_rows = 0
         self._day = pa.scalar(day, pa.date32())

@@ -1,4 +1,4 @@
-"""`SourceDatabase` and `DayRows`: reading a day of a source as a stream, and giving a day back.
+"""`SourceDatabase` and `SourceRows`: reading a source as a stream, and giving rows back to it.
 
 Statements are SQLAlchemy's expressions: values bound, names quoted by the dialect. What
 a column's types mean is in `columns`, what errors mean in `failures`.
@@ -50,8 +50,8 @@ class _Table:
     columns: Mapping[str, Column]
 
 
-class DayRows:
-    """A day's rows in one snapshot of the source; made by `SourceDatabase.open_day`.
+class SourceRows:
+    """Rows in one snapshot of the source; made by `SourceDatabase.open_day` and `open_table`.
 
     Attributes:
         source_rows: How many there are, counted by the source in the same snapshot.
@@ -63,9 +63,9 @@ class DayRows:
         address: Address,
         table: _Table,
         names: Mapping[str, str],
-        time: LocalDay | None,
-        condition: sa.ColumnElement[bool],
-        day_column: str,
+        time: LocalDay | None = None,
+        condition: sa.ColumnElement[bool] | None = None,
+        day_column: str = "",
     ) -> None:
         self._connection = connection
         self._address = address
@@ -73,9 +73,11 @@ class DayRows:
         self._names = names
         self._time = time
         self._day_column = day_column
-        self._condition = condition
+        self._condition = sa.true() if condition is None else condition
         self.source_rows = int(
-            connection.scalar(sa.select(sa.func.count()).select_from(table.clause).where(condition))
+            connection.scalar(
+                sa.select(sa.func.count()).select_from(table.clause).where(self._condition)
+            )
             or 0
         )
 
@@ -234,9 +236,27 @@ class SourceDatabase:
         )
 
     @contextmanager
+    def open_table(
+        self, table: str, columns: Mapping[str, str]
+    ) -> Generator[SourceRows, None, None]:
+        """Open a whole table for reading, in one snapshot and without ever holding it in memory.
+
+        Args:
+            table: Its name, or `schema.table`.
+            columns: Name in the result → column; every value comes as text.
+
+        Raises:
+            ConfigurationError: The table or a column does not exist.
+            RetryableError: The source does not answer.
+        """
+        with self._connection() as connection:
+            known = self._table(connection, table, columns.values())
+            yield SourceRows(connection, self._address, known, columns)
+
+    @contextmanager
     def open_day(
         self, table: str, columns: Mapping[str, str], day_column: str, day: date
-    ) -> Generator[DayRows, None, None]:
+    ) -> Generator[SourceRows, None, None]:
         """Open a day for reading, in one snapshot and without ever holding it in memory.
 
         The day is [00:00, next day's 00:00) in the zone of the settings.
@@ -255,7 +275,7 @@ class SourceDatabase:
         with self._connection() as connection:
             known = self._table(connection, table, [*columns.values(), day_column])
             column = self._time_column(known, day_column)
-            yield DayRows(
+            yield SourceRows(
                 connection,
                 self._address,
                 known,
@@ -312,8 +332,7 @@ class SourceDatabase:
             ConfigurationError: The table does not exist.
         """
         with self._connection() as connection:
-            self._table(connection, table, ())
-            return frozenset(column.name for column in self._catalogue.columns(connection, table))
+            return frozenset(column.name for column in self._existing(connection, table))
 
     def upsert(
         self,
@@ -323,6 +342,7 @@ class SourceDatabase:
         key: str,
         rows: Iterable[Mapping[str, Any]],
         when_new: Mapping[str, Any] = _NO_VALUES,
+        is_replacing: bool = True,
     ) -> int:
         """Change the rows that are there and add those that are not, in one transaction.
 
@@ -335,6 +355,7 @@ class SourceDatabase:
             key: The column that tells the rows apart among those.
             rows: Column → value, all with the same columns, `key` among them.
             when_new: Column → value that only an added row gets, e.g. when it was made.
+            is_replacing: Whether a row that is there changes; otherwise rows are only added.
 
         Returns:
             How many rows were written.
@@ -366,11 +387,11 @@ class SourceDatabase:
             new: list[dict[str, object]] = []
             for row in given:
                 values = self._values(known, row)
-                if str(row[key]) in there:
+                if str(row[key]) not in there:
+                    new.append({**shared, **values, **self._values(known, when_new)})
+                elif is_replacing:
                     # A name that is no column's, so that it is not taken for a value to set.
                     old.append({**values, "matched key": values.pop(key_column.name)})
-                else:
-                    new.append({**shared, **values, **self._values(known, when_new)})
             if old:
                 this_row = key_column.expression == sa.bindparam(
                     "matched key", type_=sa.types.NullType()
@@ -379,7 +400,7 @@ class SourceDatabase:
             if new:
                 connection.execute(sa.insert(known.clause), new)
             connection.commit()
-        return len(given)
+        return len(old) + len(new)
 
     def _values(self, table: _Table, row: Mapping[str, Any]) -> dict[str, object]:
         """A row in the form in which it is written, under the table's own names."""
@@ -403,10 +424,14 @@ class SourceDatabase:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
-    def _table(self, connection: sa.Connection, table: str, columns: Iterable[str]) -> _Table:
-        existing = self._catalogue.columns(connection, table)
-        if not existing:
+    def _existing(self, connection: sa.Connection, table: str) -> Sequence[Column]:
+        columns = self._catalogue.columns(connection, table)
+        if not columns:
             raise self._unknown("table", table, self._catalogue.tables(connection), self.address)
+        return columns
+
+    def _table(self, connection: sa.Connection, table: str, columns: Iterable[str]) -> _Table:
+        existing = self._existing(connection, table)
         is_exact = self._engine.dialect.name == "postgresql"
         by_name = {column.name if is_exact else column.name.lower(): column for column in existing}
         chosen: dict[str, Column] = {}

@@ -299,3 +299,38 @@ def test_a_row_that_does_not_fit_leaves_all_rows_as_they_were(organisation: Orga
         )
     assert stored_results(organisation) == before
     assert 'n": 1' not in str(refused.value)
+
+
+def test_rows_that_are_there_can_be_left_as_they_are(organisation: Organisation) -> None:
+    create_results(organisation)
+    written = organisation.source.upsert(
+        "results",
+        of={"for_date": DAY},
+        key="user_id",
+        rows=[{"user_id": str(user), "content": "{}"} for user in (8, 9)],
+        when_new={"made_at": datetime(2026, 11, 19, 15, tzinfo=UTC)},
+        is_replacing=False,
+    )
+    assert written == 1
+    assert [row[1:4] for row in stored_results(organisation)][1:] == [
+        (8, "2026-11-19", '{"by": "others"}'),
+        (7, "2026-11-18", '{"day": "before"}'),
+        (9, "2026-11-19", "{}"),
+    ]
+
+
+def test_a_whole_table_comes_as_text_from_every_kind(organisation: Organisation) -> None:
+    flag = {"mariadb": "TINYINT(1)", "postgresql": "BOOLEAN", "sqlite": "BOOL"}[organisation.kind]
+    organisation.execute(
+        f"CREATE TABLE people (id BIGINT, born DATE, at TIME, active {flag})",
+        "INSERT INTO people VALUES (1, '1990-02-04', '23:30:00', TRUE), (2, NULL, NULL, FALSE)",
+    )
+    columns = {name: name for name in ("id", "born", "at", "active")}
+    with organisation.source.open_table("people", columns) as rows:
+        found = [row for batch in rows.batches() for row in batch.to_pylist()]
+    assert rows.source_rows == 2
+    first, second = sorted(found, key=lambda row: row["id"])
+    assert (first["id"], first["born"], first["at"][:8]) == ("1", "1990-02-04", "23:30:00")
+    assert first["active"] in {"1", "true"}
+    assert (second["born"], second["at"]) == (None, None)
+    assert second["active"] in {"0", "false"}

@@ -22,7 +22,7 @@ from batch_platform.domains.chats.extraction import extract_day
 from batch_platform.domains.chats.models import Extraction
 from batch_platform.domains.chats.store import ChatStore
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform.gateways.source_db import DayRows, SourceDatabase
+from batch_platform.gateways.source_db import SourceDatabase, SourceRows
 from batch_platform_tests.large_day import (
     BLANK_EVERY,
     ROWS,
@@ -169,7 +169,7 @@ class HalfASource(SourceDatabase):
     """A source that does not give all the rows that it counted."""
 
     @contextmanager
-    def open_day(self, *args: Any, **options: Any) -> Iterator[DayRows]:
+    def open_day(self, *args: Any, **options: Any) -> Iterator[SourceRows]:
         with super().open_day(*args, **options) as rows:
             whole = rows.batches
 
@@ -184,7 +184,7 @@ class BreakingSource(SourceDatabase):
     """A source whose connection breaks after the first rows."""
 
     @contextmanager
-    def open_day(self, *args: Any, **options: Any) -> Iterator[DayRows]:
+    def open_day(self, *args: Any, **options: Any) -> Iterator[SourceRows]:
         with super().open_day(*args, **options) as rows:
             whole = rows.batches
 
