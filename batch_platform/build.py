@@ -30,10 +30,13 @@ def build_definitions(
         ConfigurationError: A setting cannot be read.
     """
     schedule_settings = settings or load_settings()
-    return dg.Definitions.merge(
+    domains = dg.Definitions.merge(
         chats_definitions(schedule_settings),
         stocks_definitions(schedule_settings),
-        operations_definitions(),
+    )
+    return dg.Definitions.merge(
+        domains,
+        operations_definitions(list(domains.jobs or [])),
         dg.Definitions(
             resources=all_resources(settings, resource_overrides),
             # Measured: a chain of small steps costs 2 s in process, 11 s in processes of their own.

@@ -59,3 +59,15 @@ class BudgetExceededError(PermanentError):
 
 class NoDataError(PermanentError):
     """What was asked for has no data (a report of a day without chats, an unknown partition)."""
+
+
+class NotFoundError(PermanentError):
+    """What was named (a schedule, an occurrence, a job) does not exist."""
+
+
+class ConflictError(PermanentError):
+    """What was asked contradicts what is there: a name is taken, a key was used for another."""
+
+
+class StaleVersionError(ConflictError):
+    """What is to be changed was changed meanwhile: read it again first."""

@@ -1,0 +1,251 @@
+"""Due times into occurrences, occurrences into runs that are to be asked for. Knows no Dagster.
+
+Each function here can be cut off at any statement and called again: nothing is lost, nothing is
+done twice. Why: docs/adr/0004-occurrences.md.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import chain, islice
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from batch_platform.core.days import Clock
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.operations.schedules import rules, store
+from batch_platform.operations.schedules.models import (
+    Job,
+    MissedPolicy,
+    Occurrence,
+    OccurrenceStatus,
+    PartitionRule,
+    Schedule,
+)
+
+MOST_AT_ONCE = 3
+"""Missed times of one schedule, and partitions of one request, that run at the same time."""
+
+MOST_ASKED_FOR = 20
+"""Runs that one look asks for: Dagster makes them one after the other, before the next look."""
+
+LEASE = timedelta(seconds=60)
+"""After it, a run that was asked for and is nowhere is asked for again."""
+
+_MOST_NOTED = 1000
+_SKIPPED = {
+    MissedPolicy.SKIP: "The platform was down then, and the schedule makes up for nothing",
+    MissedPolicy.LATEST: "The platform was down then, and the schedule was due again since",
+}
+
+
+class RunState(StrEnum):
+    """How a run stands, as far as an occurrence cares."""
+
+    CREATED = "created"
+    GOING = "going"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Runs(Protocol):
+    """What is asked of Dagster's storage."""
+
+    def states(self, run_ids: Sequence[str]) -> Mapping[str, RunState]:
+        """Run id → state; without runs that do not exist."""
+        ...
+
+    def made_for(self, occurrence_id: int) -> tuple[str, RunState] | None:
+        """The run that bears an occurrence's tag, whoever launched it."""
+        ...
+
+
+class Dispatcher:
+    """What the sensor does at each look.
+
+    Args:
+        db: The platform's database.
+        clock: The present.
+        runs: Dagster's storage.
+    """
+
+    def __init__(self, db: PlatformDb, clock: Clock, runs: Runs) -> None:
+        self._db = db
+        self._clock = clock
+        self._runs = runs
+
+    def note_jobs(self, jobs: Sequence[Job]) -> None:
+        """Tell the table which jobs there are, if it does not know."""
+        with self._db.connect("dispatcher") as connection, connection.transaction():
+            if store.jobs(connection) != {job.name: job for job in jobs}:
+                store.replace_jobs(connection, jobs)
+
+    def note_outcomes(self) -> None:
+        """Note how launched runs ended, and which occurrences must be launched again."""
+        with self._db.connect("dispatcher") as connection:
+            waiting = store.unfinished(connection)
+            run_ids = [each.run_id for each, _ in waiting if each.run_id is not None]
+            states = self._runs.states(run_ids) if run_ids else {}
+            now = self._clock()
+            for occurrence, leased_at in waiting:
+                is_leased = leased_at is not None and now - leased_at <= LEASE
+                if occurrence.run_id is not None:
+                    state = states.get(occurrence.run_id)
+                    self._note_outcome(connection, occurrence, state, is_leased=is_leased)
+                elif occurrence.status is OccurrenceStatus.LAUNCHING and not is_leased:
+                    self._adopt(connection, occurrence)
+
+    def note_due(self) -> None:
+        """Make an occurrence of every time that has come."""
+        now = self._clock()
+        with self._db.connect("dispatcher") as connection:
+            is_caught_up = True
+            for schedule_id in store.due_schedule_ids(connection, now):
+                with connection.transaction():
+                    due = store.schedule(connection, schedule_id, for_update=True)
+                    if due is not None:
+                        next_due_at = note_some_due_times(connection, due, now)
+                        is_caught_up &= next_due_at is None or next_due_at > now
+            if is_caught_up:
+                store.set_caught_up(connection, now)
+
+    def lease(self, why_not: Callable[[Occurrence], str]) -> list[Occurrence]:
+        """Take what is to be launched now, the oldest first; the caller asks Dagster for it.
+
+        Args:
+            why_not: Tells why an occurrence cannot be launched at all; empty when it can.
+        """
+        now = self._clock()
+        with self._db.connect("dispatcher") as connection:
+            possible: list[Occurrence] = []
+            for occurrence in launchable(store.unfinished(connection), now):
+                reason = why_not(occurrence)
+                if reason:
+                    store.set_outcome(
+                        connection, occurrence.occurrence_id, OccurrenceStatus.FAILED, reason, now
+                    )
+                else:
+                    possible.append(occurrence)
+            leased = store.lease(connection, [each.occurrence_id for each in possible], now)
+        return [each for each in possible if each.occurrence_id in leased]
+
+    def _note_outcome(
+        self,
+        connection: psycopg.Connection,
+        occurrence: Occurrence,
+        state: RunState | None,
+        *,
+        is_leased: bool,
+    ) -> None:
+        occurrence_id, now = occurrence.occurrence_id, self._clock()
+        match state:
+            case None:
+                failed = OccurrenceStatus.FAILED
+                store.set_outcome(connection, occurrence_id, failed, "Its run was deleted", now)
+            case RunState.CREATED:
+                # Whoever was to enqueue it ended in between.
+                if not is_leased:
+                    store.wait_again(connection, occurrence_id)
+            case RunState.SUCCEEDED:
+                store.set_outcome(connection, occurrence_id, OccurrenceStatus.SUCCEEDED, "", now)
+            case RunState.FAILED | RunState.CANCELED:
+                reason = f"The run {'failed' if state is RunState.FAILED else 'was canceled'}"
+                store.set_outcome(connection, occurrence_id, OccurrenceStatus.FAILED, reason, now)
+            case RunState.GOING:
+                pass
+
+    def _adopt(self, connection: psycopg.Connection, occurrence: Occurrence) -> None:
+        """Find the run of an occurrence that was asked for and never claimed."""
+        found = self._runs.made_for(occurrence.occurrence_id)
+        if found is not None and found[1] is not RunState.CREATED:
+            store.claim(connection, occurrence.occurrence_id, found[0], self._clock())
+
+
+def note_due_times(connection: psycopg.Connection, due: Schedule, now: datetime) -> None:
+    """Note all of a schedule's times up to now; in the caller's transaction, the row locked."""
+    next_due_at = due.next_due_at
+    while next_due_at is not None and next_due_at <= now:
+        next_due_at = note_some_due_times(connection, replace(due, next_due_at=next_due_at), now)
+
+
+def note_some_due_times(
+    connection: psycopg.Connection, due: Schedule, now: datetime
+) -> datetime | None:
+    """Note up to a thousand of a schedule's times; in the caller's transaction, the row locked.
+
+    Returns:
+        The first time that is not noted yet.
+    """
+    if due.next_due_at is None or due.next_due_at > now:
+        return due.next_due_at
+    upcoming = chain([due.next_due_at], rules.due_times(due.spec, due.next_due_at))
+    times = list(islice(upcoming, _MOST_NOTED + 1))
+    caught_up_at = store.caught_up_at(connection)
+    come = [(time, rules.is_missed(time, now, caught_up_at)) for time in times if time <= now]
+    passed_over = rules.passed_over(come, due.spec.missed)
+    rule, zone = due.spec.partition_rule or PartitionRule.NONE, _zone_of(connection, due)
+    for time, was_missed in come[:_MOST_NOTED]:
+        store.insert_scheduled(
+            connection,
+            due,
+            time,
+            rules.partition_for(rule, time, zone),
+            now,
+            is_missed=was_missed,
+            skip_reason=_SKIPPED[due.spec.missed] if time in passed_over else "",
+        )
+    next_due_at = next(iter(times[len(come[:_MOST_NOTED]) :]), None)
+    store.set_next_due(connection, due.schedule_id, next_due_at)
+    return next_due_at
+
+
+def launchable(
+    unfinished: Iterable[tuple[Occurrence, datetime | None]], now: datetime
+) -> list[Occurrence]:
+    """Choose what is to be launched now. Pure.
+
+    What is due on time goes at once; missed times and the partitions of a request a few at a time.
+
+    Args:
+        unfinished: Occurrences that are not final, oldest first, with when they were leased.
+        now: The present.
+    """
+    going: Counter[int | str | None] = Counter()
+    waiting: list[Occurrence] = []
+    for occurrence, leased_at in unfinished:
+        is_leased = leased_at is not None and now - leased_at <= LEASE
+        is_going = occurrence.status is OccurrenceStatus.LAUNCHED or (
+            occurrence.status is OccurrenceStatus.LAUNCHING and is_leased
+        )
+        if not is_going:
+            waiting.append(occurrence)
+        elif _is_bounded(occurrence):
+            going[_group(occurrence)] += 1
+    chosen: list[Occurrence] = []
+    for occurrence in waiting:
+        if len(chosen) == MOST_ASKED_FOR:
+            break
+        if _is_bounded(occurrence):
+            if going[_group(occurrence)] >= MOST_AT_ONCE:
+                continue
+            going[_group(occurrence)] += 1
+        chosen.append(occurrence)
+    return chosen
+
+
+def _is_bounded(occurrence: Occurrence) -> bool:
+    return occurrence.is_missed or occurrence.schedule_id is None
+
+
+def _group(occurrence: Occurrence) -> int | str | None:
+    return occurrence.schedule_id if occurrence.schedule_id is not None else occurrence.request_key
+
+
+def _zone_of(connection: psycopg.Connection, due: Schedule) -> ZoneInfo | None:
+    job = store.jobs(connection).get(due.spec.job)
+    return ZoneInfo(job.timezone) if job is not None and job.timezone else None
