@@ -49,6 +49,8 @@ _READ_AT_ONCE = 500
 _PROGRESS_EVERY_SECONDS = 1.0
 _BREAKER_PATIENCE_SECONDS = 60.0
 _SECONDS_TO_END = 5.0
+_HEAD_START_SECONDS = 0.08
+"""How long the first calls have the processor to themselves before more items are read."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,11 +88,18 @@ def open_bulk_llm(
     """
     provider = choose_provider(model)
     price = price_of(provider.prices_id, provider.model, model.krw_per_usd, model.prices_file)
-    if model.daily_budget_krw is not None and price.table == UNKNOWN:
-        raise ConfigurationError(
-            f"LLM_DAILY_BUDGET_KRW is set, but no price of {provider.model} is known",
-            "Give its price in LLM_PRICES_FILE, or take the budget away",
-        )
+    if price.table == UNKNOWN:
+        if model.daily_budget_krw is not None:
+            raise ConfigurationError(
+                f"LLM_DAILY_BUDGET_KRW is set, but no price of {provider.model} is known",
+                "Give its price in LLM_PRICES_FILE, or take the budget away",
+            )
+        if not is_made_up:
+            _log.warning(
+                "No price of the model %s is known: its calls count as free."
+                " LLM_PRICES_FILE can give it",
+                provider.model,
+            )
     return BulkLlm(
         provider,
         price,
@@ -298,8 +307,9 @@ class Ask(Generic[A]):
         self._started_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._run: Run[A] | None = None
+        self._inbox: deque[tuple[list[Entry], bool, bool]] = deque()
+        self._is_stopped = False
         self._has_begun = False
-        self._ready = threading.Event()
         self.ask_id = secrets.token_hex(16)
         self.summary = AskSummary()
 
@@ -314,7 +324,6 @@ class Ask(Generic[A]):
         self._started_at = self._llm.clock()
         thread = threading.Thread(target=self._work_in_thread, name="llm ask", daemon=True)
         thread.start()
-        self._ready.wait()
         is_finished = False
         try:
             yield from self._exchange()
@@ -336,6 +345,7 @@ class Ask(Generic[A]):
         capacity = _READ_AHEAD_ITEMS + 2 * self._workers * self._task.items_per_call
         at_once = min(_READ_AT_ONCE, self._workers * self._task.items_per_call)
         under_way = 0
+        patience = _HEAD_START_SECONDS
         is_input_over = False
         shown_at = self._started_at
         while True:
@@ -343,13 +353,14 @@ class Ask(Generic[A]):
             if not is_input_over and room >= _READ_AT_ONCE:
                 entries = [self._entry(item) for item in islice(source, at_once)]
                 is_input_over = len(entries) < at_once
-                # The first look-up is short, so that the first call leaves soon.
+                # The first portion is short, so that the first calls leave soon.
                 at_once = _READ_AT_ONCE
                 under_way += len(entries)
                 may_more_come = capacity - under_way >= _READ_AT_ONCE
                 self._bring(entries, may_more_come=may_more_come, is_last=is_input_over)
                 if may_more_come and not is_input_over:
-                    outcomes, is_over = self._channel.get(0)
+                    outcomes, is_over = self._channel.get(patience)
+                    patience = 0.0
                 else:
                     outcomes, is_over = self._channel.get(_PROGRESS_EVERY_SECONDS)
             else:
@@ -368,24 +379,21 @@ class Ask(Generic[A]):
         return Entry(item, masked, self._keys.key(masked.text))
 
     def _bring(self, entries: list[Entry], *, may_more_come: bool, is_last: bool) -> None:
-        run, loop = self._run, self._loop
-        if run is None or loop is None:
-            return
-        try:
-            loop.call_soon_threadsafe(
-                lambda: run.accept(entries, may_more_come=may_more_come, is_last=is_last)
-            )
-        except RuntimeError:
-            # The loop has ended already; why is in the channel.
-            return
+        self._inbox.append((entries, may_more_come, is_last))
+        self._call_in_loop(self._empty_inbox)
 
     def _stop(self) -> None:
-        run, loop = self._run, self._loop
-        if run is None or loop is None:
+        self._is_stopped = True
+        self._call_in_loop(self._empty_inbox)
+
+    def _call_in_loop(self, work: Callable[[], None]) -> None:
+        """Have work done by the loop's thread, which looks at the inbox by itself at its start."""
+        if self._loop is None:
             return
         try:
-            loop.call_soon_threadsafe(run.stop)
+            self._loop.call_soon_threadsafe(work)
         except RuntimeError:
+            # The loop has ended already; why is in the channel.
             return
 
     def progress(self) -> Progress:
@@ -429,7 +437,6 @@ class Ask(Generic[A]):
             problem = error
         finally:
             self._channel.end(problem)
-            self._ready.set()
 
     async def _work(self) -> None:
         llm = self._llm
@@ -452,11 +459,15 @@ class Ask(Generic[A]):
             is_made_up=llm.is_made_up,
         )
         try:
-            await loop.run_in_executor(ledger_session.executor, ledger.open_partition)
+            # Both connections at once.
+            await asyncio.gather(
+                loop.run_in_executor(ledger_session.executor, ledger.open_partition),
+                in_control(progress_row.write, self.progress()),
+            )
             run = self._make_run(client, ledger, ledger_session, control_session, owner, in_control)
             reporter = loop.create_task(self._report(progress_row, in_control))
             self._loop, self._run = loop, run
-            self._ready.set()
+            self._empty_inbox()
             problem: PlatformError | None = None
             try:
                 await run.work()
@@ -471,10 +482,20 @@ class Ask(Generic[A]):
             await loop.run_in_executor(None, ledger_session.close)
             await loop.run_in_executor(None, control_session.close)
 
+    def _empty_inbox(self) -> None:
+        run = self._run
+        if run is None:
+            return
+        while self._inbox:
+            entries, may_more_come, is_last = self._inbox.popleft()
+            run.accept(entries, may_more_come=may_more_come, is_last=is_last)
+        if self._is_stopped:
+            run.stop()
+
     async def _report(self, row: ProgressRow, in_control: Callable[..., Awaitable[Any]]) -> None:
         while True:
-            await in_control(row.write, self.progress())
             await asyncio.sleep(_PROGRESS_EVERY_SECONDS)
+            await in_control(row.write, self.progress())
 
     def _make_run(
         self,

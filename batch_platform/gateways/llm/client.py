@@ -1,20 +1,23 @@
 """One HTTP request to a chat completion, and what came back. Retries nothing, paces nothing.
 
-It rides on `openai` over aiohttp, but hands it bytes and takes bytes: building the package's own
-models of a night's thousands of answers would cost more than everything else together.
+It speaks HTTP itself, over aiohttp: the providers' packages take longer to build their own models
+of a night's thousands of answers, and to be imported, than everything else here together.
 """
 
 import asyncio
+import errno
 import json
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx2
-import openai
+import aiohttp
 from pydantic_core import from_json
 
 from batch_platform.core.errors import ConfigurationError, PlatformError, RetryableError
@@ -30,6 +33,8 @@ MADE_UP_FINGERPRINT = "sandbox-made-up"
 """`system_fingerprint` by which the sandbox says what it is."""
 
 _CHECK_SECONDS = 10.0
+_CONNECT_SECONDS = 8.0
+_FIRST_ERROR_STATUS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +80,8 @@ class ModelClient:
         self._provider = provider
         self._is_made_up = is_made_up
         self._now = now
-        self._client = openai.AsyncOpenAI(
-            api_key=provider.api_key.get_secret_value(),
-            base_url=provider.base_url,
-            max_retries=0,
-            http_client=openai.DefaultAioHttpClient(
-                verify=_tls_context(),
-                limits=httpx2.Limits(
-                    max_connections=connections, max_keepalive_connections=connections
-                ),
-                timeout=httpx2.Timeout(provider.timeout_seconds, pool=None),
-            ),
-        )
+        self._session = _session(provider, connections)
+        self._url = f"{provider.base_url.rstrip('/')}/chat/completions"
         # Everything but the user's message is the same in every call: written once.
         body = {
             "model": provider.model,
@@ -106,39 +101,24 @@ class ModelClient:
             CallFailed: No answer came.
         """
         body = f"{self._start}{json.dumps(message, ensure_ascii=False)}}}]}}".encode()
-        try:
-            async with asyncio.timeout(self._provider.timeout_seconds):
-                response = await self._client.post(
-                    "/chat/completions", cast_to=httpx2.Response, content=body
-                )
-        except (TimeoutError, openai.APITimeoutError):
-            raise CallFailed(Kind.TRANSIENT, "the provider did not answer in time") from None
-        except openai.APIStatusError as error:
-            raise failure_of(
-                error.response.status_code,
-                error.response.headers,
-                error.response.content,
-                self._provider.key_variable,
-                self._now(),
-            ) from None
-        except openai.APIConnectionError:
-            raise CallFailed(Kind.TRANSIENT, "the connection to the provider broke") from None
-        return self._read(response)
+        with _connection_failures(self._provider):
+            async with (
+                asyncio.timeout(self._provider.timeout_seconds),
+                self._session.post(self._url, data=body) as response,
+            ):
+                content = await response.read()
+        return self._read(response, content)
 
-    def _read(self, response: httpx2.Response) -> Reply:
+    def _read(self, response: aiohttp.ClientResponse, content: bytes) -> Reply:
+        if response.status >= _FIRST_ERROR_STATUS:
+            raise self._failure_in(response, content)
         try:
-            body: Any = _parsed(response.content)
+            body: Any = _parsed(content)
         except ValueError:
             raise CallFailed(Kind.TRANSIENT, "the provider's response is not JSON") from None
         completion = cast(dict[str, Any], body) if isinstance(body, dict) else None
         if completion is None or is_error_body(completion):
-            raise failure_of(
-                response.status_code,
-                response.headers,
-                response.content,
-                self._provider.key_variable,
-                self._now(),
-            )
+            raise self._failure_in(response, content)
         if not self._is_made_up and completion.get("system_fingerprint") == MADE_UP_FINGERPRINT:
             problem = ConfigurationError(
                 f"What answers at {self._provider.base_url} is the sandbox: its answers are made"
@@ -153,15 +133,94 @@ class ModelClient:
                 Kind.TRANSIENT, "the provider's response has not the form of a completion"
             ) from None
 
+    def _failure_in(self, response: aiohttp.ClientResponse, content: bytes) -> CallFailed:
+        return _failure_in(response, content, self._provider, self._now())
+
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._session.close()
+
+
+def _session(provider: Provider, connections: int) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        headers={
+            "Authorization": f"Bearer {provider.api_key.get_secret_value()}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": "batch-platform",
+        },
+        connector=aiohttp.TCPConnector(limit=connections, ssl=_tls_context()),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=_proxy_for(provider.base_url),
+        # The time in all is the caller's to bound.
+        timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),
+    )
 
 
 @cache
 def _tls_context() -> ssl.SSLContext:
     """One for all asks: reading the machine's certificates takes as long as some calls."""
     return ssl.create_default_context()
+
+
+def _proxy_for(address: str) -> str | None:
+    """The proxy that the environment (HTTPS_PROXY, NO_PROXY, …) names, looked up once an ask."""
+    parts = urlsplit(address)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _address(provider: Provider) -> str:
+    parts = urlsplit(provider.base_url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+@contextmanager
+def _connection_failures(provider: Provider) -> Generator[None]:
+    """Tell what an exchange died of before there was a response.
+
+    Raises:
+        CallFailed: Instead of aiohttp's errors.
+    """
+    address = _address(provider)
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError:
+        reason = f"{address} takes no connection within {_CONNECT_SECONDS:.0f} s"
+        raise CallFailed(Kind.UNREACHABLE, reason) from None
+    except aiohttp.ClientConnectorError as error:
+        raise CallFailed(Kind.UNREACHABLE, _unreachable(error, address)) from None
+    except TimeoutError:
+        raise CallFailed(Kind.TRANSIENT, "the provider did not answer in time") from None
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        problem = ConfigurationError(
+            f"{provider.base_url} is no address of a model provider", "Check the provider's address"
+        )
+        raise CallFailed(Kind.FATAL, problem.problem, fatal=problem) from None
+    except (aiohttp.ClientError, ConnectionError):
+        raise CallFailed(Kind.TRANSIENT, "the connection to the provider broke") from None
+
+
+def _unreachable(error: aiohttp.ClientConnectorError, address: str) -> str:
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return f"the name {error.host} cannot be resolved"
+        case aiohttp.ClientProxyConnectionError():
+            return f"the proxy {error.host}:{error.port} cannot be reached"
+        case aiohttp.ClientConnectorCertificateError():
+            return f"the certificate of {address} is not to be trusted"
+        case _ if error.errno == errno.ECONNREFUSED:
+            return f"{address} refuses connections"
+        case _:
+            return f"{address} cannot be reached ({errno.errorcode.get(error.errno or 0, 'TLS')})"
+
+
+def _failure_in(
+    response: aiohttp.ClientResponse, content: bytes, provider: Provider, now: datetime
+) -> CallFailed:
+    return failure_of(response.status, response.headers, content, provider.key_variable, now)
 
 
 def _parsed(content: bytes) -> Any:
@@ -215,37 +274,33 @@ def check_reachable(provider: Provider, now: Callable[[], datetime]) -> str:
         PermanentError: A quota is used up.
         RetryableError: The provider does not answer.
     """
-    address = provider.base_url
     try:
-        with openai.OpenAI(
-            api_key=provider.api_key.get_secret_value(),
-            base_url=address,
-            max_retries=0,
-            timeout=_CHECK_SECONDS,
-        ) as client:
-            response = client.get("/models", cast_to=httpx2.Response)
-    except openai.APIStatusError as error:
-        failure = failure_of(
-            error.response.status_code,
-            error.response.headers,
-            error.response.content,
-            provider.key_variable,
-            now(),
-        )
+        content = asyncio.run(_listed_models(provider, now))
+    except CallFailed as failure:
         raise _as_error(failure) from None
-    except openai.APIConnectionError:
-        raise RetryableError(
-            f"The model provider at {address} does not answer", "Check its address and the network"
-        ) from None
     try:
-        listed: Any = json.loads(response.content)
+        listed: Any = json.loads(content)
         names = {str(each["id"]).rpartition("/")[2] for each in listed["data"]}
     except (ValueError, KeyError, TypeError):
         raise ConfigurationError(
-            f"What answers at {address} is no model provider", "Check the provider's address"
+            f"What answers at {provider.base_url} is no model provider",
+            "Check the provider's address",
         ) from None
     known = provider.model in names
     return f"{provider.name} {provider.model}" + ("" if known else " (not in the provider's list)")
+
+
+async def _listed_models(provider: Provider, now: Callable[[], datetime]) -> bytes:
+    with _connection_failures(provider):
+        async with (
+            asyncio.timeout(_CHECK_SECONDS),
+            _session(provider, connections=1) as session,
+            session.get(f"{provider.base_url.rstrip('/')}/models") as response,
+        ):
+            content = await response.read()
+    if response.status >= _FIRST_ERROR_STATUS:
+        raise _failure_in(response, content, provider, now())
+    return content
 
 
 def _as_error(failure: CallFailed) -> PlatformError:
@@ -253,6 +308,6 @@ def _as_error(failure: CallFailed) -> PlatformError:
         return failure.fatal
     return RetryableError(
         f"The model provider cannot be asked: {failure.reason}",
-        "Try again later",
+        "Check its address and the network, or try again later",
         failure.delay_seconds,
     )

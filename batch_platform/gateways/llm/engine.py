@@ -1,14 +1,16 @@
 """One ask, inside its event loop: from items to committed outcomes.
 
 An item is looked up in the ledger and claimed, waits for a call, is asked (paced, within the
-budget, again when that can help), and is settled once its result is committed. What the caller sees
-is in `bulk`; what a failure means in `failures`; what an answer means in `structured`.
+budget, again when that can help), and is settled once its result is committed. Until then its call
+keeps its place among those in flight: whenever the process is killed, what was paid for and is lost
+is at most a call for each worker. What the caller sees is in `bulk`; what a failure means in
+`failures`; what an answer means in `structured`.
 """
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar, cast
@@ -45,7 +47,11 @@ from batch_platform.gateways.llm.structured import AnswerForm, Problem
 
 T = TypeVar("T")
 
-_COMMIT_EVERY_SECONDS = 0.01
+_PATIENCE_BEFORE_CONTACT = 1 / 8
+"""Of the breaker's patience, while nobody has been reached yet: a wrong address, most likely."""
+_ATTEMPTS_OF_SHORT_BACKOFF = 3
+_LONGEST_STEP_SECONDS = 0.003
+_LONGEST_START_SECONDS = 0.064
 _LOOK_ELSEWHERE_SECONDS = 0.3
 _LOOK_UP_AT_ONCE = 1000
 _BYTES_PER_TOKEN = 4
@@ -161,17 +167,20 @@ class Run(Generic[A]):
         self._is_input_over = False
         self._may_more_come = True
         self._results: list[_Result[A]] = []
-        self._committing = 0
+        self._committed = asyncio.Event()
         self._unwritten_krw = 0.0
         self._calls: set[asyncio.Task[None]] = set()
         self._on_wire: set[asyncio.Task[None]] = set()
         self._helpers: set[asyncio.Task[None]] = set()
         self._dirty = asyncio.Event()
         self._is_committing = True
+        self._began_at = 0.0
+        self._open_places = 0
         self._over = asyncio.Event()
         self._problem: BaseException | None = None
         self._bad_requests = 0
         self._has_succeeded = False
+        self._unreached_since: float | None = None
 
     # -- the caller's side ---------------------------------------------------------------------
 
@@ -220,6 +229,8 @@ class Run(Generic[A]):
         committer.add_done_callback(self._watch)
         try:
             self._finish_if_done()
+            self._began_at = self._loop.time()
+            self._open_places_in_turn()
             await self._over.wait()
             while self._calls:
                 await asyncio.wait(self._calls)
@@ -255,18 +266,20 @@ class Run(Generic[A]):
 
     async def _take_over(self, entries: Sequence[Entry]) -> None:
         """Settle what the ledger knows, queue what is ours, watch what is somebody else's."""
-        found, ours = await self._in_session(self._ledger.take, [entry.key for entry in entries])
-        in_vain = await self._paid_in_vain(ours)
+        taken = await self._in_session(self._ledger.take, [entry.key for entry in entries])
+        in_vain = {} if self._asks_quarantined_again else taken.in_vain
+        if in_vain:
+            await self._note_in_vain(in_vain)
         settled: list[Outcome[A]] = []
         for entry in entries:
             if entry.key in in_vain:
                 self._set_aside(entry, in_vain[entry.key], settled)
                 continue
-            output = found.get(entry.key)
+            output = taken.found.get(entry.key)
             answer = self._form.from_ledger(entry.text, output) if output is not None else None
             if answer is not None:
                 self._settle(entry, answer, 0.0, settled, is_from_ledger=True)
-            elif output is not None or entry.key in ours:
+            elif output is not None or entry.key in taken.ours:
                 self._ready.append(entry)
             else:
                 self._elsewhere.append(entry)
@@ -276,20 +289,15 @@ class Run(Generic[A]):
         self._hand_over(settled)
         self._pump()
 
-    async def _paid_in_vain(self, ours: Collection[bytes]) -> dict[bytes, str]:
-        """What was set aside before: it stays so without a call unless the caller wants one."""
-        if self._asks_quarantined_again or not ours:
-            return {}
-        in_vain = await self._in_session(self._ledger.paid_in_vain, ours)
-        if in_vain:
-            quarantined = [
-                (each.item.id, reason)
-                for key, reason in in_vain.items()
-                for each in (self._pending[key], *self._pending[key].followers)
-            ]
-            await self._in_session(self._ledger.record, [], quarantined, self._today(), 0.0)
-            await self._in_session(self._ledger.give_back, in_vain)
-        return in_vain
+    async def _note_in_vain(self, in_vain: Mapping[bytes, str]) -> None:
+        """What was set aside before stays so without a call."""
+        quarantined = [
+            (each.item.id, reason)
+            for key, reason in in_vain.items()
+            for each in (self._pending[key], *self._pending[key].followers)
+        ]
+        await self._in_session(self._ledger.record, [], quarantined, self._today(), 0.0)
+        await self._in_session(self._ledger.give_back, in_vain)
 
     async def _look_elsewhere(self) -> None:
         """Wait for what another process is asking: its answer, or its end."""
@@ -300,19 +308,15 @@ class Run(Generic[A]):
         self._is_watching = False
 
     async def _commit_as_results_come(self) -> None:
+        """Commit what is there as soon as the last commit is through: the more, the busier."""
         while self._is_committing:
             await self._dirty.wait()
-            started = self._clock()
             await self._commit()
-            # A commit costs the same for one result or for many.
-            rest = started + _COMMIT_EVERY_SECONDS - self._clock()
-            if rest > 0 and self._calls:
-                await asyncio.sleep(rest)
 
     async def _commit(self) -> None:
         self._dirty.clear()
         results, self._results = self._results, []
-        self._committing = len(results)
+        committed, self._committed = self._committed, asyncio.Event()
         krw, self._unwritten_krw = self._unwritten_krw, 0.0
         if not results and not krw:
             return
@@ -325,8 +329,8 @@ class Run(Generic[A]):
         await self._in_session(
             self._ledger.record, [each.record for each in results], quarantined, self._today(), krw
         )
+        committed.set()
         self._budget.committed(krw)
-        self._committing = 0
         settled: list[Outcome[A]] = []
         for result in results:
             if result.answer is None:
@@ -407,11 +411,7 @@ class Run(Generic[A]):
             self.stop(problem)
 
     def _pump(self) -> None:
-        while (
-            len(self._calls) < self._workers
-            and not self._over.is_set()
-            and not self._is_commit_behind()
-        ):
+        while len(self._calls) < self._open_places and not self._over.is_set():
             batch = self._next_batch()
             if not batch:
                 return
@@ -419,10 +419,17 @@ class Run(Generic[A]):
             self._calls.add(call)
             call.add_done_callback(self._call_ended)
 
-    def _is_commit_behind(self) -> bool:
-        """Whether a kill now would cost more uncommitted answers than calls in flight."""
-        waiting = len(self._results) + self._committing
-        return waiting >= self._workers * self._task.items_per_call
+    def _open_places_in_turn(self) -> None:
+        """Open the calls' places one after the other.
+
+        Calls that start together end together, and then all wait for the same processor.
+        """
+        step = min(_LONGEST_STEP_SECONDS, _LONGEST_START_SECONDS / self._workers)
+        due = 1 + int((self._loop.time() - self._began_at) / step)
+        self._open_places = min(due, self._workers)
+        self._pump()
+        if self._open_places < self._workers and not self._over.is_set():
+            self._loop.call_later(step, self._open_places_in_turn)
 
     def _call_ended(self, call: "asyncio.Task[None]") -> None:
         self._calls.discard(call)
@@ -439,6 +446,12 @@ class Run(Generic[A]):
         return [self._ready.popleft() for _ in range(min(size, len(self._ready)))]
 
     async def _ask(self, batch: list[Entry]) -> None:
+        await self._ask_about(batch)
+        if self._dirty.is_set():
+            # What came of it is still to be committed, and lost if the process is killed now.
+            await self._committed.wait()
+
+    async def _ask_about(self, batch: list[Entry]) -> None:
         questions = self._form.questions([entry.text for entry in batch])
         message = self._form.message(questions, batch[0].remark)
         reply = await self._reply_to(message, batch)
@@ -501,8 +514,9 @@ class Run(Generic[A]):
                     if delay is None:
                         delay = min(30.0, 1.0 * 2 ** min(refusals - 1, 5))
                     await self._pacer.refused(delay, sent_at)
-                case Kind.TRANSIENT:
+                case Kind.TRANSIENT | Kind.UNREACHABLE:
                     attempts += 1
+                    self._check_reached(failed, sent_at)
                     if attempts >= MAX_ATTEMPTS and self._breaker.succeeded_at > began:
                         # Others got through meanwhile: it is this call.
                         self._give_up(batch, f"The model could not be asked: {failed.reason}")
@@ -539,8 +553,26 @@ class Run(Generic[A]):
         pause = self._breaker.pause_seconds()
         if pause:
             self._pacer.pause(pause)
+        if failure.kind is Kind.UNREACHABLE:
+            # It costs nobody anything to see soon whether somebody is there again.
+            attempts = min(attempts, _ATTEMPTS_OF_SHORT_BACKOFF)
         delay = failure.delay_seconds or 0.0
         await self._sleep(max(delay, backoff_seconds(attempts, random.random)))
+
+    def _check_reached(self, failure: CallFailed, sent_at: float) -> None:
+        """End a run that cannot reach the provider: what was never there seldom comes back."""
+        if failure.kind is not Kind.UNREACHABLE or self._has_succeeded:
+            return
+        if self._unreached_since is None:
+            self._unreached_since = sent_at
+        if (
+            self._clock() - self._unreached_since
+            >= self._breaker.patience_seconds * _PATIENCE_BEFORE_CONTACT
+        ):
+            raise RetryableError(
+                f"The model provider cannot be reached: {failure.reason}",
+                "Check its address and the network, then run again",
+            )
 
     def _check_delay(self, failure: CallFailed) -> None:
         delay = failure.delay_seconds

@@ -30,6 +30,8 @@ class Kind(Enum):
     """Too fast: everyone pauses, then the call is sent again."""
     TRANSIENT = auto()
     """The same call may succeed later."""
+    UNREACHABLE = auto()
+    """There was nobody to send the call to: no connection. It may succeed later."""
     BAD_REQUEST = auto()
     """This call will fail the same way; its items, asked alone, may not."""
     FATAL = auto()

@@ -59,6 +59,21 @@ class Record:
     masked: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of keys. Whatever is neither found nor ours, somebody else is asking about.
+
+    Attributes:
+        found: Outputs (JSON) of those that have one.
+        ours: Those that are ours to ask about.
+        in_vain: Of ours, those whose answers could not be used, and why.
+    """
+
+    found: dict[bytes, str]
+    ours: set[bytes]
+    in_vain: dict[bytes, str]
+
+
 class Keys:
     """Makes the ledger's keys of one ask.
 
@@ -136,85 +151,73 @@ class Ledger:
 
         self._session.run(work)
 
-    def find(self, keys: Collection[bytes]) -> dict[bytes, str]:
-        """Outputs (JSON) of the keys that have one; notes that this partition uses them."""
-        found = self.peek(keys)
-        if found:
-            self._session.run(
-                lambda connection: connection.execute(
-                    """
-                    UPDATE llm.calls SET last_used_at = now(),
-                        used_by = CASE WHEN %(partition)s = ANY(used_by) THEN used_by
-                                       ELSE used_by || %(partition)s::text END
-                    WHERE key = ANY(%(keys)s)
-                      AND (last_used_at < now() - %(again)s OR NOT %(partition)s = ANY(used_by))
-                    """,
-                    {
-                        "keys": sorted(found),
-                        "partition": self._provenance.partition,
-                        "again": _USED_AGAIN_AFTER,
-                    },
-                )
-            )
-        return found
-
     def peek(self, keys: Collection[bytes]) -> dict[bytes, str]:
-        """Like `find`, but leaves no trace."""
-        rows = self._session.run(
-            lambda connection: connection.execute(
-                """
-                SELECT key, output::text FROM llm.calls
-                WHERE key = ANY(%s) AND output IS NOT NULL
-                """,
-                (list(keys),),
-                binary=True,
-            ).fetchall()
-        )
-        return {bytes(key): output for key, output in rows}
+        """Outputs (JSON) of the keys that have one. Leaves no trace."""
+        return self._known(keys)[0]
 
-    def take(self, keys: Sequence[bytes]) -> tuple[dict[bytes, str], set[bytes]]:
-        """Look keys up and claim those without an answer.
+    def _known(self, keys: Collection[bytes]) -> tuple[dict[bytes, str], dict[bytes, str]]:
+        """Outputs, and why the answers were none of the keys this partition paid for in vain.
 
-        Returns:
-            Outputs of those that have one, and the keys that are ours to ask about. Whatever is in
-            neither is being asked about by somebody else.
-        """
-        found = self.find(keys)
-        missing = [key for key in keys if key not in found]
-        ours = self.claim(missing) if missing else set[bytes]()
-        if ours:
-            # Somebody may have answered, and given the claim back, between the two.
-            found |= (late := self.find(ours))
-            if late:
-                self.give_back(late)
-        return found, ours - found.keys()
-
-    def paid_in_vain(self, keys: Collection[bytes]) -> dict[bytes, str]:
-        """Why the model's answers to these keys could not be used, where this partition paid.
-
-        What failed without an answer (an outage, say) is not among them: asking again pays once.
-        Nor is what another partition paid for: one bad night must not spoil the nights after it.
+        What failed without an answer (an outage, say) is not among the latter: asking again pays
+        once. Nor is what another partition paid for: one bad night must not spoil those after it.
         """
         rows = self._session.run(
             lambda connection: connection.execute(
                 """
-                SELECT key, error FROM llm.calls
-                WHERE key = ANY(%s) AND output IS NULL AND output_tokens > 0
-                  AND %s = ANY(used_by)
+                SELECT key, output::text, error FROM llm.calls
+                WHERE key = ANY(%s)
+                  AND (output IS NOT NULL OR output_tokens > 0 AND %s = ANY(used_by))
                 """,
                 (list(keys), self._provenance.partition),
                 binary=True,
             ).fetchall()
         )
-        return {bytes(key): error for key, error in rows}
+        found = {bytes(key): output for key, output, _ in rows if output is not None}
+        in_vain = {bytes(key): error for key, output, error in rows if output is None}
+        return found, in_vain
 
-    def claim(self, keys: Collection[bytes]) -> set[bytes]:
-        """Claim the keys nobody else is asking about now; returns those that are ours."""
+    def take(self, keys: Sequence[bytes]) -> Taken:
+        """Look keys up, note that this partition uses what is found, claim what is not."""
+        ours = self._claim(keys)
+        found, in_vain = self._known(keys)
+        if found:
+            self._note_use(found)
+        # Somebody may have answered, and given the claim back, between the two.
+        late = ours & found.keys()
+        if late:
+            self.give_back(late)
+            ours -= late
+        return Taken(found, ours, {key: in_vain[key] for key in ours & in_vain.keys()})
+
+    def _note_use(self, keys: Collection[bytes]) -> None:
+        self._session.run(
+            lambda connection: connection.execute(
+                """
+                UPDATE llm.calls SET last_used_at = now(),
+                    used_by = CASE WHEN %(partition)s = ANY(used_by) THEN used_by
+                                   ELSE used_by || %(partition)s::text END
+                WHERE key = ANY(%(keys)s)
+                  AND (last_used_at < now() - %(again)s OR NOT %(partition)s = ANY(used_by))
+                """,
+                {
+                    "keys": sorted(keys),
+                    "partition": self._provenance.partition,
+                    "again": _USED_AGAIN_AFTER,
+                },
+            )
+        )
+
+    def _claim(self, keys: Collection[bytes]) -> set[bytes]:
+        """Claim the keys that have no answer and nobody else is asking about now."""
         rows = self._session.run(
             lambda connection: connection.execute(
                 """
                 INSERT INTO llm.claims AS held (key, owner)
-                SELECT key, %(owner)s FROM unnest(%(keys)s::bytea[]) AS wanted (key) ORDER BY key
+                SELECT key, %(owner)s FROM unnest(%(keys)s::bytea[]) AS wanted (key)
+                WHERE NOT EXISTS (
+                    SELECT FROM llm.calls WHERE calls.key = wanted.key AND output IS NOT NULL
+                )
+                ORDER BY key
                 ON CONFLICT (key) DO UPDATE SET owner = excluded.owner
                 WHERE held.owner = excluded.owner
                    OR held.owner NOT IN (SELECT owner FROM llm.live_owners)
@@ -262,49 +265,24 @@ class Ledger:
             ensure_ascii=False,
         )
 
-        def work(connection: psycopg.Connection) -> None:
-            with connection.transaction():
-                if records:
-                    connection.execute(
-                        _RECORD,
-                        {
-                            "rows": rows,
-                            "task": of.task,
-                            "prompt_version": f"{of.prompt_version}+{of.digest[:12]}",
-                            "provider": of.provider,
-                            "model": of.model,
-                            "parameters": Jsonb(dict(of.parameters)),
-                            "price_table": self._price_table,
-                            "is_made_up": of.is_made_up,
-                            "partition": of.partition,
-                        },
-                    )
-                if quarantined:
-                    connection.cursor().executemany(
-                        """
-                        INSERT INTO llm.quarantine (task, partition, item_id, reason)
-                        VALUES (%s, %s, %s, %s)
-                        ON CONFLICT (task, partition, item_id)
-                        DO UPDATE SET reason = excluded.reason
-                        """,
-                        [(of.task, of.partition, item, reason) for item, reason in quarantined],
-                    )
-                if spent_krw:
-                    connection.execute(
-                        """
-                        INSERT INTO llm.spending AS known VALUES (%s, %s, %s)
-                        ON CONFLICT (domain, spent_on)
-                        DO UPDATE SET spent_krw = known.spent_krw + excluded.spent_krw
-                        """,
-                        (of.task.partition(".")[0], spent_on, spent_krw),
-                    )
-                if records:
-                    connection.execute(
-                        "DELETE FROM llm.claims WHERE key = ANY(%s) AND owner = %s",
-                        ([record.key for record in records], self._owner),
-                    )
-
-        self._session.run(work)
+        arguments = {
+            "rows": rows,
+            "task": of.task,
+            "prompt_version": f"{of.prompt_version}+{of.digest[:12]}",
+            "provider": of.provider,
+            "model": of.model,
+            "parameters": Jsonb(dict(of.parameters)),
+            "price_table": self._price_table,
+            "is_made_up": of.is_made_up,
+            "partition": of.partition,
+            "quarantined": json.dumps(sorted(dict(quarantined).items()), ensure_ascii=False),
+            "domain": of.task.partition(".")[0],
+            "spent_on": spent_on,
+            "spent_krw": spent_krw,
+            "keys": [record.key for record in records],
+            "owner": self._owner,
+        }
+        self._session.run(lambda connection: connection.execute(_RECORD, arguments, prepare=True))
 
     def give_back(self, keys: Collection[bytes]) -> None:
         """Give back claims on keys that are not going to be asked about."""
@@ -324,7 +302,22 @@ class Ledger:
         )
 
 
+# One statement, so that a commit takes one journey to the database and back: until it has come
+# back, its calls hold their places.
 _RECORD = """
+    WITH given_back AS (
+        DELETE FROM llm.claims WHERE key = ANY(%(keys)s) AND owner = %(owner)s
+    ), set_aside AS (
+        INSERT INTO llm.quarantine (task, partition, item_id, reason)
+        SELECT %(task)s, %(partition)s, q ->> 0, q ->> 1
+        FROM json_array_elements(%(quarantined)s::json) AS q
+        ON CONFLICT (task, partition, item_id) DO UPDATE SET reason = excluded.reason
+    ), charged AS (
+        INSERT INTO llm.spending AS known
+        SELECT %(domain)s, %(spent_on)s, %(spent_krw)s WHERE %(spent_krw)s > 0
+        ON CONFLICT (domain, spent_on)
+        DO UPDATE SET spent_krw = known.spent_krw + excluded.spent_krw
+    )
     INSERT INTO llm.calls AS known (
         key, task, prompt_version, provider, model, parameters, call_id, output, error,
         input_tokens, output_tokens, cost_krw, cost_usd, price_table, latency_seconds, attempts,

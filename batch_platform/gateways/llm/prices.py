@@ -2,11 +2,11 @@
 
 A model that no table knows costs 0 and says so; no price is ever guessed. A price file is JSON:
 `{"version": "…", "models": {"<model>": {"currency": "KRW" | "USD", "input_per_million": 1250,
-"output_per_million": 5000}}}`.
+"output_per_million": 5000}}}`. An entry with `"is_confirmed": false` may be wrong, and the ledger
+says so beside every cost that was worked out with it.
 """
 
 import json
-import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -22,13 +22,13 @@ from batch_platform.core.errors import ConfigurationError
 UNKNOWN = "unknown"
 
 _MILLION = 1_000_000
-_log = logging.getLogger(__name__)
 
 
 class _Entry(BaseModel):
     currency: Literal["KRW", "USD"]
     input_per_million: float
     output_per_million: float
+    is_confirmed: bool = True
 
 
 class _Table(BaseModel):
@@ -77,7 +77,7 @@ def price_of(provider: str, model: str, krw_per_usd: float, override: Path | Non
         if entry is not None:
             usd = 1.0 if entry.currency == "USD" else 1 / krw_per_usd
             return Price(
-                table.version,
+                table.version if entry.is_confirmed else f"{table.version} (unconfirmed)",
                 entry.input_per_million / _MILLION * usd,
                 entry.output_per_million / _MILLION * usd,
                 krw_per_usd,
@@ -86,7 +86,6 @@ def price_of(provider: str, model: str, krw_per_usd: float, override: Path | Non
         input_usd = _genai_usd(provider, model, input_tokens=_MILLION)
         output_usd = _genai_usd(provider, model, output_tokens=_MILLION)
     except LookupError:
-        _log.warning("No price is known for the model %s: its calls are counted as free", model)
         return Price(UNKNOWN, 0.0, 0.0, krw_per_usd)
     return Price(f"genai-prices-{version('genai-prices')}", input_usd, output_usd, krw_per_usd)
 

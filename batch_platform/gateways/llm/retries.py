@@ -32,7 +32,7 @@ class CircuitBreaker:
 
     def __init__(self, threshold: int, patience_seconds: float) -> None:
         self._threshold = threshold
-        self._patience_seconds = patience_seconds
+        self.patience_seconds = patience_seconds
         self._failures = 0
         self._opened_at: float | None = None
         self.succeeded_at = float("-inf")
@@ -61,4 +61,4 @@ class CircuitBreaker:
 
     def has_tripped(self, now: float) -> bool:
         """Whether the run should end."""
-        return self._opened_at is not None and now - self._opened_at >= self._patience_seconds
+        return self._opened_at is not None and now - self._opened_at >= self.patience_seconds

@@ -282,6 +282,32 @@ def test_an_outage_ends_the_run_and_says_how_far_it_came(
     assert again.summary.calls == 37
 
 
+@pytest.mark.parametrize(
+    ("address", "what_is_said"),
+    [
+        ("http://127.0.0.1:9/v1", r"127\.0\.0\.1:9 refuses connections"),
+        ("https://127.0.0.1:9/v1", r"127\.0\.0\.1:9 refuses connections"),
+    ],
+)
+def test_a_provider_that_was_never_reached_is_told_soon_and_by_its_address(
+    make_llm: MakeLlm, address: str, what_is_said: str
+) -> None:
+    patience = 2.0
+    llm = make_llm(LLM_BASE_URL=address, options={"breaker_patience_seconds": patience})
+    ask = llm.ask(classify(), questions(40), workers=4, partition="p")
+    with pytest.raises(RetryableError, match=what_is_said) as raised:
+        list(ask)
+    assert "Check its address" in str(raised.value)
+    assert ask.summary.quarantined == 0
+    assert ask.summary.seconds < patience, "no outage in the middle of a run, which may pass"
+
+
+def test_an_address_that_is_none_is_a_configuration_error(make_llm: MakeLlm) -> None:
+    llm = make_llm(LLM_BASE_URL="localhost:8000/v1")
+    with pytest.raises(ConfigurationError, match="localhost:8000/v1 is no address"):
+        list(llm.ask(classify(), questions(1), workers=1, partition="p"))
+
+
 def test_a_model_that_takes_no_such_call_ends_the_run(
     make_llm: MakeLlm, model_server: RunningModelServer
 ) -> None:

@@ -43,12 +43,14 @@ def test_a_model_without_a_price_costs_nothing_and_says_so(
     make_llm: MakeLlm, platform_db: PlatformDb, caplog: pytest.LogCaptureFixture
 ) -> None:
     list(make_llm().ask(classify(), questions(1), workers=1, partition="p"))
-    assert "No price is known for the model sandbox-1" in caplog.text
     with platform_db.connect("test") as connection:
         assert connection.execute("SELECT price_table, cost_krw FROM llm.calls").fetchone() == (
             "unknown",
             0.0,
         )
+    assert caplog.text == "", "the sandbox costs nothing indeed"
+    make_llm(is_made_up=False)
+    assert "No price of the model sandbox-1 is known" in caplog.text
 
 
 def test_retention_never_drops_what_a_live_partition_used(

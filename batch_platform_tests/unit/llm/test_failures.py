@@ -165,6 +165,6 @@ def test_prices_are_looked_up_and_never_invented() -> None:
     known = price_of("openai", "gpt-4.1-mini", 1000.0)
     assert known.krw(1_000_000, 0) == pytest.approx(400)
     assert known.table.startswith("genai-prices-")
-    assert "?" in price_of("hyperclova", "HCX-005", 1450.0).table
+    assert "(unconfirmed)" in price_of("hyperclova", "HCX-005", 1450.0).table
     unknown = price_of("compatible", "my-own-model", 1450.0)
     assert (unknown.table, unknown.krw(1000, 1000)) == (UNKNOWN, 0.0)
