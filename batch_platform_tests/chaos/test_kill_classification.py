@@ -131,17 +131,17 @@ def test_a_killed_command_is_finished_by_the_next(night: Night) -> None:
     process.kill()
     process.communicate(timeout=20)
     assert night.rows("SELECT count(*) FROM chats.classifications") == [(0,)]
-    stats = night.model.server.stats()
     ((committed,),) = night.rows("SELECT count(*) FROM llm.calls")
     assert isinstance(committed, int)
-    assert stats["answered"] - committed <= WORKERS, "answers were lost that had been there"
+    in_flight = night.model.server.stats()["received"] - committed
+    assert in_flight <= WORKERS
 
     night.model.server.configure(delay=0.0)
     night.finish()
 
     night.assert_day_is_exact()
-    # In flight are also the answers of the last 50 milliseconds, which were not committed yet.
-    assert night.asked_again() <= stats["received"] - committed <= 2 * WORKERS
+    # Each call is paid once, but for those whose answers nobody was there to take.
+    assert night.asked_again() <= in_flight
     # The killed run does not count as running for ever: nightly runs wait for its place.
     assert night.rows("SELECT status FROM runs ORDER BY id", "batch_platform_dagster") == [
         ("FAILURE",),
@@ -166,4 +166,4 @@ def test_a_killed_database_costs_no_answer(night: Night) -> None:
     night.finish()
 
     night.assert_day_is_exact()
-    assert night.asked_again() <= 2 * WORKERS
+    assert night.asked_again() <= WORKERS
