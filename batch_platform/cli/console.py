@@ -1,5 +1,6 @@
 """How commands talk to a person: tables, bars, one line for an error. Korean; no decisions here."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -60,6 +61,21 @@ def show_table(
 def show_error(sentence: str) -> None:
     """Print the one line that ends a command, or that a part of it failed with."""
     err.print(f"[bold red]오류[/bold red] {escape(' '.join(sentence.split()))}", soft_wrap=True)
+
+
+class WarningLines(logging.Handler):
+    """Prints a warning of the platform's own as one line on the error stream, and only once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record that was not printed before."""
+        sentence = " ".join(record.getMessage().split())
+        if sentence not in self._shown:
+            self._shown.add(sentence)
+            err.print(f"[bold yellow]주의[/bold yellow] {escape(sentence)}", soft_wrap=True)
 
 
 class ProgressBars:

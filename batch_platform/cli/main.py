@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from batch_platform.cli import chats, config, platform, tokens
-from batch_platform.cli.console import err, out, show_error
+from batch_platform.cli.console import WarningLines, err, out, show_error
 from batch_platform.core.errors import ConfigurationError, PlatformError
 
 EXIT_FAILED = 1
@@ -65,7 +65,9 @@ def main() -> None:
     """
     arguments = [argument for argument in sys.argv[1:] if argument != _DEBUG]
     is_debug = len(arguments) < len(sys.argv) - 1
-    logging.getLogger("batch_platform").setLevel(logging.DEBUG if is_debug else logging.WARNING)
+    log = logging.getLogger("batch_platform")
+    log.setLevel(logging.DEBUG if is_debug else logging.WARNING)
+    log.addHandler(WarningLines())
     try:
         app(arguments)
     except PlatformError as error:

@@ -116,6 +116,9 @@ def test_a_batch_asks_only_what_is_new_and_is_in_the_history(filled: Installatio
     assert done.code == 0, done
     assert "chats/classifications" in done.out
     assert "--chunk-size" in done.err
+    # Two days, but a warning that concerns both is told once, and as a warning.
+    (warning,) = [line for line in done.err.splitlines() if "No price of the model" in line]
+    assert warning.startswith("주의 ")
     assert len(filled.model.received) == asked
     runs = filled.runs()[:2]
     assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
