@@ -5,14 +5,20 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster._core.definitions.target import ExecutableDefinition
 
-from batch_platform.operations.failures import failure_mail_sensor
+from batch_platform.operations.incidents.sensors import failed_run_sensor, incidents_sensor
 from batch_platform.operations.schedules.sensor import dispatcher_sensor
+from batch_platform.orchestration.deadlines import Deadline
 
 
-def operations_definitions(jobs: Sequence[ExecutableDefinition]) -> dg.Definitions:
+def operations_definitions(
+    jobs: Sequence[ExecutableDefinition], deadlines: Sequence[Deadline]
+) -> dg.Definitions:
     """Sensors of the platform as a whole.
 
     Args:
         jobs: Of every domain: what a schedule in the table may launch.
+        deadlines: Of every domain.
     """
-    return dg.Definitions(sensors=[failure_mail_sensor, dispatcher_sensor(jobs)])
+    return dg.Definitions(
+        sensors=[failed_run_sensor, incidents_sensor(deadlines), dispatcher_sensor(jobs)]
+    )

@@ -8,7 +8,8 @@ import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
 from batch_platform.build import build_definitions
-from batch_platform.operations.failures import failure_mail_sensor
+from batch_platform.operations.incidents.sensors import failed_run_sensor
+from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform_tests.assets.chats.conftest import DAY, World
 from batch_platform_tests.given_settings import settings_of
 
@@ -74,65 +75,90 @@ def failed_run(world: World) -> tuple[World, dg.ExecuteInProcessResult]:
     return world, world.make("raw_chats").result
 
 
-def sensor_tick(world: World, result: dg.ExecuteInProcessResult, **tags: str) -> object:
-    """Evaluate the sensor as the daemon does after the run's failure."""
+def fail_tick(world: World, result: dg.ExecuteInProcessResult, **tags: str) -> object:
+    """Evaluate the sensor of failed runs as the daemon does after the run's failure."""
     if tags:
         world.instance.add_run_tags(result.run_id, tags)
     run = world.instance.get_run_by_id(result.run_id)
     assert run is not None
     (failure,) = [event for event in result.all_events if event.is_run_failure]
-    resources = world.definitions().resources or {}
     with dg.build_run_status_sensor_context(
-        sensor_name="failure_mail_sensor",
+        sensor_name="failed_run_sensor",
         dagster_event=failure,
         dagster_instance=world.instance,
         dagster_run=run,
-        resources={"settings": world.settings, "mailer": resources["mailer"]},
+        resources=resources(world, "settings", "clock", "platform_db"),
     ).for_run_failure() as context:
-        return failure_mail_sensor(context)
+        return failed_run_sensor(context)
 
 
-def test_a_failure_is_mailed_with_what_where_and_why(
+def watch_tick(world: World) -> None:
+    """Evaluate the sensor that watches over incidents."""
+    definitions = world.definitions()
+    with dg.build_sensor_context(
+        instance=world.instance,
+        repository_def=definitions.get_repository_def(),
+        resources=resources(world, "settings", "clock", "platform_db", "mailer"),
+    ) as context:
+        definitions.resolve_sensor_def("incidents_sensor").evaluate_tick(context)
+
+
+def resources(world: World, *roles: str) -> dict[str, object]:
+    made = world.definitions().resources or {}
+    return {role: world.settings if role == "settings" else made[role] for role in roles}
+
+
+def told(world: World) -> list[tuple[str, str]]:
+    """Mark of the subject and plain text of each mail to the operator."""
+    mails = [mail for mail in world.mails.mails() if mail.recipients == ["operator@example.com"]]
+    texts: list[tuple[str, str]] = []
+    for mail in mails:
+        body = mail.message.get_body(("plain",))
+        assert body is not None
+        subject = str(mail.message["Subject"]).removeprefix("[가상 데이터]")
+        texts.append((subject.partition("]")[0], body.get_content()))
+    return texts
+
+
+def test_a_failure_and_its_recovery_are_told_once_each(
     failed_run: tuple[World, dg.ExecuteInProcessResult],
 ) -> None:
     world, result = failed_run
-    sensor_tick(world, result)
-    (mail,) = world.mails.mails()
-    assert mail.recipients == ["operator@example.com"]
-    body = mail.message.get_body(("plain",))
-    assert body is not None
-    text = body.get_content()
-    assert "chats/raw_chats" in text
-    assert DAY.isoformat() in text
-    assert "no_such_table" in text
-    assert "DB_TABLE_CHATTINGS" in text
-    assert result.run_id in text
+    for _ in range(2):
+        fail_tick(world, result, domain="chats")
+        watch_tick(world)
+    (failure,) = [text for mark, text in told(world) if mark == "[배치 실패"]
+    for said in (
+        "chats/raw_chats",
+        DAY.isoformat(),
+        "no_such_table",
+        "DB_TABLE_CHATTINGS",
+        result.run_id,
+        "docs/runbooks/chats.md",
+    ):
+        assert said in failure
+
+    del world.variables["DB_TABLE_CHATTINGS"]
+    assert world.make("raw_chats").is_success
+    for _ in range(2):
+        watch_tick(world)
+    assert [mark for mark, _ in told(world) if "복구" in mark] == ["[배치 복구"]
 
 
-def test_the_mail_of_a_nights_failure_names_the_domains_runbook(
+def test_a_run_that_is_tried_again_is_no_incident(
     failed_run: tuple[World, dg.ExecuteInProcessResult],
 ) -> None:
     world, result = failed_run
-    sensor_tick(world, result, domain="chats")
-    (mail,) = world.mails.mails()
-    body = mail.message.get_body(("plain",))
-    assert body is not None
-    assert "docs/runbooks/chats.md" in body.get_content()
+    assert isinstance(fail_tick(world, result, **{"dagster/will_retry": "true"}), dg.SkipReason)
+    assert IncidentBook(world.db).open_incidents() == []
 
 
-def test_a_run_that_is_tried_again_is_not_mailed(
-    failed_run: tuple[World, dg.ExecuteInProcessResult],
-) -> None:
-    world, result = failed_run
-    assert isinstance(sensor_tick(world, result, **{"dagster/will_retry": "true"}), dg.SkipReason)
-    assert world.mails.mails() == []
-
-
-def test_without_a_mail_server_the_sensor_says_so(
+def test_without_a_mail_server_the_incident_is_there_all_the_same(
     failed_run: tuple[World, dg.ExecuteInProcessResult],
 ) -> None:
     world, result = failed_run
     del world.variables["SMTP_SERVER"]
-    skipped = sensor_tick(world, result)
-    assert isinstance(skipped, dg.SkipReason)
-    assert "SMTP_SERVER" in str(skipped.skip_message)
+    fail_tick(world, result)
+    watch_tick(world)
+    failures = [each for each in IncidentBook(world.db).open_incidents() if each.trouble.job]
+    assert [each.trouble.asset for each in failures] == ["chats/raw_chats"]

@@ -1,10 +1,18 @@
-"""Who gets a failure's mail knows what failed, why, where to look and what to do."""
+"""Who gets an incident's mail knows what happened, why, where to look and what to do."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from batch_platform.gateways.mail import MailMessage
 from batch_platform.operations.failed_steps import FailedStep
-from batch_platform.operations.failure_mail import compose_failure_mail
+from batch_platform.operations.incidents.messages import (
+    advice_on,
+    causes_of,
+    compose_incident_mail,
+)
+from batch_platform.operations.incidents.models import Change, Incident, IncidentKind, Trouble
 
 REFUSED = FailedStep(
     "chats/classifications", "ConfigurationError", "The key is refused. Check HCX_KEY", True
@@ -12,17 +20,44 @@ REFUSED = FailedStep(
 RUN_URL = "http://127.0.0.1:3000/runs/abc"
 
 
+OPENED_AT = datetime(2026, 11, 19, 16, 12, tzinfo=UTC)
+
+
 def composed(
-    *steps: FailedStep, reason: str = "", partition: str = "2026-11-19", is_made_up: bool = False
+    *steps: FailedStep,
+    reason: str = "",
+    partition: str = "2026-11-19",
+    kind: IncidentKind = IncidentKind.FAILED,
+    change: Change = Change.OPENED,
+    is_made_up: bool = False,
 ) -> MailMessage:
-    return compose_failure_mail(
-        job="chats_daily_job",
+    trouble = Trouble(
+        kind=kind,
+        domain="chats",
+        asset=steps[0].step if steps else "",
         partition=partition,
-        run_url=RUN_URL,
-        steps=steps,
-        reason=reason,
-        recipients=["ops@example.org"],
+        job="chats_daily_job",
+        causes=causes_of(steps, reason),
+        advice=advice_on(steps),
+        run_id="abc",
         is_made_up=is_made_up,
+    )
+    recovered_at = OPENED_AT + timedelta(hours=3, minutes=5)
+    incident = Incident(
+        incident_id=1,
+        trouble=trouble,
+        opened_at=OPENED_AT,
+        last_seen_at=OPENED_AT,
+        times_seen=1,
+        recovered_at=recovered_at if change is Change.RECOVERED else None,
+    )
+    return compose_incident_mail(
+        incident,
+        change,
+        recipients=["ops@example.org"],
+        zone=ZoneInfo("Asia/Seoul"),
+        run_url=RUN_URL,
+        runbook="docs/runbooks/chats.md",
     )
 
 
@@ -32,7 +67,16 @@ def test_it_says_what_where_why_and_what_next() -> None:
         "[배치 실패] chats/classifications 2026-11-19 · The key is refused. Check HCX_KEY"
     )
     for body in (message.text, message.html):
-        for said in ("chats/classifications", "2026-11-19", "Check HCX_KEY", RUN_URL, "설정"):
+        for said in (
+            "chats/classifications",
+            "chats_daily_job",
+            "2026-11-19",
+            "2026-11-20 01:12",
+            "Check HCX_KEY",
+            RUN_URL,
+            "설정",
+            "docs/runbooks/chats.md",
+        ):
             assert said in body
     assert message.recipients == ("ops@example.org",)
     assert message.attachments == ()
@@ -57,7 +101,6 @@ def test_the_advice_fits_the_error(step: FailedStep, advice: str) -> None:
 
 def test_a_cause_that_failed_several_steps_is_told_once() -> None:
     message = composed(REFUSED, FailedStep("chats/report", *_rest(REFUSED)))
-    assert "chats/classifications, chats/report" in message.text
     assert message.text.count("HCX_KEY") == 1
 
 
@@ -85,3 +128,22 @@ def test_the_sandboxs_failures_are_marked() -> None:
     assert composed(REFUSED, is_made_up=True).subject.startswith("[가상 데이터]")
     assert "가상 데이터" in composed(REFUSED, is_made_up=True).text
     assert "가상" not in composed(REFUSED).text
+
+
+def test_a_recovery_says_how_long_it_took_and_asks_nothing() -> None:
+    message = composed(REFUSED, change=Change.RECOVERED)
+    assert message.subject == "[배치 복구] chats/classifications 2026-11-19 · 3시간 5분 만에"
+    assert "2026-11-20 04:17" in message.text
+    assert "다음에 할 일" not in message.text + message.html
+
+
+@pytest.mark.parametrize("kind", list(IncidentKind))
+@pytest.mark.parametrize("change", list(Change))
+def test_every_change_has_its_own_mark(kind: IncidentKind, change: Change) -> None:
+    marks = {
+        composed(REFUSED, kind=each_kind, change=each_change).subject.partition("]")[0]
+        for each_kind in IncidentKind
+        for each_change in Change
+        if (each_kind, each_change) != (kind, change)
+    }
+    assert composed(REFUSED, kind=kind, change=change).subject.partition("]")[0] not in marks

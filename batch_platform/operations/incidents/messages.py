@@ -1,0 +1,135 @@
+"""What is said of an incident: its causes and advice, and the mail about each change of it. Korean.
+
+Pure: facts in, a message out. Who hears of it and when is decided in `outbox`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from batch_platform.gateways import mail_layout
+from batch_platform.gateways.mail import MailMessage
+from batch_platform.operations.failed_steps import FailedStep
+from batch_platform.operations.incidents.models import Change, Incident, IncidentKind
+
+_MADE_UP_BANNER = "가상 데이터(샌드박스) — 실제 업무의 실패가 아닙니다"
+_LONGEST_REASON = 600
+_RERUN = (
+    "고친 뒤 실행 기록에서 다시 실행하세요. 끝난 일은 다시 하지 않고, 쓴 비용은 다시 들지 않습니다."
+)
+_NEXT_STEPS = {
+    "ConfigurationError": "설정이 잘못되었습니다. 고치기 전에는 다시 실행해도 같습니다.",
+    "RetryableError": "바깥 서비스의 일시적인 문제입니다. 잠시 뒤 다시 실행하면 됩니다.",
+    "PartitionBusyError": "같은 날짜를 다른 실행이 처리하고 있습니다. 끝나기를 기다리세요.",
+    "BudgetExceededError": "하루 예산에 닿아 멈췄습니다. 예산을 늘리거나 내일 다시 실행하세요.",
+    "NoDataError": "처리할 데이터가 없습니다. 원천 데이터가 들어왔는지 확인하세요.",
+}
+_WORDS = {
+    (IncidentKind.FAILED, Change.OPENED): ("배치 실패", "배치 작업이 실패했습니다"),
+    (IncidentKind.FAILED, Change.RECOVERED): ("배치 복구", "실패했던 작업이 끝났습니다"),
+    (IncidentKind.LATE, Change.OPENED): ("배치 지연", "마감까지 끝나지 않은 작업이 있습니다"),
+    (IncidentKind.LATE, Change.RECOVERED): ("지연 해소", "늦었던 작업이 끝났습니다"),
+}
+"""Mark in the subject and title of each change."""
+_EXPECTED = "위에 적힌 문제를 해결해야 합니다."
+_UNEXPECTED = "예상하지 못한 오류입니다. 실행 기록의 주소와 함께 담당 개발자에게 알려 주세요."
+
+
+def causes_of(steps: Sequence[FailedStep], reason: str) -> list[str]:
+    """Why a run failed, a sentence each: one cause of several steps is told once.
+
+    Args:
+        steps: The steps that failed, the first failure first.
+        reason: Why the run failed, in case no step did.
+    """
+    said = [step.sentence for step in steps] or [reason or "알려진 원인이 없습니다"]
+    return [mail_layout.shortened(text, _LONGEST_REASON) for text in dict.fromkeys(said)]
+
+
+def advice_on(steps: Sequence[FailedStep]) -> list[str]:
+    """What a person should do about a failed run, a sentence each."""
+    advice = [
+        _NEXT_STEPS.get(step.error_type, _EXPECTED) if step.is_expected else _UNEXPECTED
+        for step in steps
+    ] or [_UNEXPECTED]
+    return [*dict.fromkeys(advice), _RERUN]
+
+
+def compose_incident_mail(
+    incident: Incident,
+    change: Change,
+    *,
+    recipients: Sequence[str],
+    zone: ZoneInfo,
+    run_url: str,
+    runbook: str = "",
+) -> MailMessage:
+    """Write the mail about one change of an incident.
+
+    Args:
+        incident: What it is about.
+        change: What happened to it.
+        recipients: Who hears of it.
+        zone: For the times in it.
+        run_url: Where the run can be seen; the list of runs when there is none.
+        runbook: File that says what to do about such troubles; empty when there is none.
+    """
+    trouble = incident.trouble
+    mark, title = _WORDS[trouble.kind, change]
+    what = trouble.asset or trouble.job
+    where = " ".join(filter(None, (what, trouble.partition)))
+    facts = _facts(incident, change, what, zone)
+    is_over = change is Change.RECOVERED
+    point = _lasted(incident) if is_over else trouble.causes[0]
+    advice = [] if is_over else [*trouble.advice, *([f"안내서: {runbook}"] if runbook else [])]
+    banner = _MADE_UP_BANNER if trouble.is_made_up else ""
+    subject = mail_layout.shortened(f"[{mark}] {where} · {point}", 120)
+    return MailMessage(
+        subject=("[가상 데이터]" if trouble.is_made_up else "") + subject,
+        text="\n".join(
+            [
+                *([banner, ""] if banner else []),
+                *(f"{name}: {value}" for name, value in facts),
+                "",
+                *(f"원인: {cause}" for cause in trouble.causes),
+                f"실행 기록: {run_url}",
+                *(["", "다음에 할 일", *(f"- {step}" for step in advice)] if advice else []),
+                "",
+            ]
+        ),
+        html=mail_layout.page(
+            title=title,
+            subtitle=" · ".join(filter(None, (what, trouble.partition))),
+            preview=point,
+            banner=banner,
+            blocks=[
+                mail_layout.facts("무엇이", facts),
+                mail_layout.points("왜", trouble.causes, is_alarming=not is_over),
+                *([mail_layout.points("다음에 할 일", advice)] if advice else []),
+                mail_layout.button("실행 기록 보기", run_url),
+            ],
+            footer="자동으로 보낸 메일입니다",
+        ),
+        recipients=tuple(recipients),
+    )
+
+
+def _facts(incident: Incident, change: Change, what: str, zone: ZoneInfo) -> list[tuple[str, str]]:
+    trouble = incident.trouble
+    facts = [("자산" if trouble.asset else "작업", what), ("날짜·분할", trouble.partition or "-")]
+    if trouble.asset and trouble.job:
+        facts.append(("작업", trouble.job))
+    facts.append(("발생", _moment(incident.opened_at, zone)))
+    if change is Change.RECOVERED and incident.recovered_at:
+        facts.append(("복구", _moment(incident.recovered_at, zone)))
+    return facts
+
+
+def _moment(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def _lasted(incident: Incident) -> str:
+    lasted = (incident.recovered_at or incident.last_seen_at) - incident.opened_at
+    hours, minutes = divmod(max(lasted, timedelta(0)) // timedelta(minutes=1), 60)
+    return f"{hours}시간 {minutes}분 만에" if hours else f"{minutes}분 만에"

@@ -1,0 +1,144 @@
+"""The sensors of incidents: a failed run opens one; a watch closes them, and sends.
+
+The message of a failure is written into the outbox with the incident, in one transaction: a mail
+server that is down delays it and loses nothing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
+
+from batch_platform.core.days import Clock
+from batch_platform.core.settings import Settings
+from batch_platform.gateways.mail import Mailer
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.operations.failed_steps import failed_step
+from batch_platform.operations.incidents.messages import advice_on, causes_of
+from batch_platform.operations.incidents.models import IncidentKind, Trouble
+from batch_platform.operations.incidents.outbox import send_due
+from batch_platform.operations.incidents.store import IncidentBook
+from batch_platform.operations.incidents.watch import close_recovered, report_late
+from batch_platform.orchestration.deadlines import Deadline
+
+DOMAIN_TAG = "domain"
+"""The tag of a job that names its domain."""
+
+_PARTITION_TAG = "dagster/partition"
+
+
+class DagsterHistory:
+    """What Dagster's storage knows. Implements `watch.History`."""
+
+    def __init__(self, instance: dg.DagsterInstance, assets: frozenset[str]) -> None:
+        self._instance = instance
+        self._assets = assets
+
+    def made_partitions(self, asset: str) -> set[str]:
+        """Keys of the partitions of an asset that were ever made."""
+        return self._instance.get_materialized_partitions(_key(asset))
+
+    def is_made_since(self, asset: str, partition: str, since: datetime) -> bool:
+        """Whether an asset's partition was made after a time."""
+        found = self._instance.fetch_materializations(
+            dg.AssetRecordsFilter(
+                _key(asset),
+                asset_partitions=[partition] if partition else None,
+                after_timestamp=since.timestamp(),
+            ),
+            limit=1,
+        )
+        return bool(found.records)
+
+    def has_succeeded_since(self, job: str, partition: str, since: datetime) -> bool:
+        """Whether a run of a job on a partition ended well that began after a time."""
+        return bool(
+            self._instance.get_runs(
+                dg.RunsFilter(
+                    job_name=job,
+                    statuses=[dg.DagsterRunStatus.SUCCESS],
+                    tags={_PARTITION_TAG: partition} if partition else {},
+                    created_after=since,
+                ),
+                limit=1,
+            )
+        )
+
+    def is_asset(self, name: str) -> bool:
+        """Whether there is such an asset; a check's step has a name like one."""
+        return name in self._assets
+
+
+@dg.run_failure_sensor(
+    name="failed_run_sensor",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    monitor_all_code_locations=True,
+    description="Opens an incident when a run failed and no retry follows.",
+)
+def failed_run_sensor(
+    context: dg.RunFailureSensorContext,
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    platform_db: dg.ResourceParam[PlatformDb],
+) -> dg.SkipReason | None:
+    """Report one failed run, unless Dagster is going to try it again."""
+    run = context.dagster_run
+    if run.tags.get(WILL_RETRY_TAG) == "true":
+        return dg.SkipReason(f"Run {run.run_id} is tried again")
+    steps = [failed_step(event) for event in context.get_step_failure_events()]
+    first = next((step.step for step in steps if step.step != run.job_name), "")
+    trouble = Trouble(
+        kind=IncidentKind.FAILED,
+        domain=run.tags.get(DOMAIN_TAG) or first.partition("/")[0],
+        asset=first,
+        partition=run.tags.get(_PARTITION_TAG, ""),
+        job=run.job_name,
+        causes=causes_of(steps, context.failure_event.message or ""),
+        advice=advice_on(steps),
+        run_id=run.run_id,
+        is_made_up=settings.is_made_up,
+    )
+    IncidentBook(platform_db).report(trouble, clock())
+    return None
+
+
+def incidents_sensor(deadlines: Sequence[Deadline]) -> dg.SensorDefinition:
+    """The sensor that watches over incidents and sends what is to be told.
+
+    Args:
+        deadlines: Of every domain; those of a domain that is switched off do not count.
+    """
+
+    @dg.sensor(
+        name="incidents_sensor",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
+        description="Finds what is late, closes what has recovered, sends one message a change.",
+    )
+    def watch(
+        context: dg.SensorEvaluationContext,
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
+        platform_db: dg.ResourceParam[PlatformDb],
+        mailer: dg.ResourceParam[Mailer],
+    ) -> dg.SkipReason:
+        book, now = IncidentBook(platform_db), clock()
+        repository = context.repository_def
+        keys = repository.asset_graph.get_all_asset_keys() if repository else ()
+        history = DagsterHistory(context.instance, frozenset(key.to_user_string() for key in keys))
+        counted = [each for each in deadlines if settings.is_on(each.asset.partition("/")[0])]
+        late = report_late(book, counted, history, settings, now)
+        recovered = close_recovered(book, history, now)
+        sent = send_due(book, mailer, settings, clock)
+        return dg.SkipReason(
+            f"Late: {late} new. Recovered: {recovered}. Messages: {sent.sent} sent,"
+            f" {sent.failed} to be tried again, {sent.given_up} given up."
+        )
+
+    return watch
+
+
+def _key(asset: str) -> dg.AssetKey:
+    return dg.AssetKey(asset.split("/"))

@@ -1,0 +1,175 @@
+"""`IncidentBook`: incidents and their outbox in the platform's database. All SQL of incidents."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import dict_row
+
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.operations.incidents.models import Change, Incident, IncidentKind, Trouble
+
+_COLUMNS = (
+    "incident_id, kind, domain, asset, partition, job, causes, advice, run_id, is_made_up,"
+    " opened_at, last_seen_at, times_seen, recovered_at"
+)
+
+
+class DueMessage:
+    """A message of the outbox that is due, held by this process until its block ends.
+
+    Attributes:
+        incident: What it is about.
+        change: What happened to it.
+        written_at: Since when it waits.
+        attempts: How often sending it was tried before.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], row: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self.incident = _incident(row)
+        self.change = Change(row["change"])
+        self.written_at: datetime = row["written_at"]
+        self.attempts: int = row["attempts"]
+
+    def mark_sent(self, at: datetime) -> None:
+        """Note that it reached its channel."""
+        self._mark("sent_at = %s, last_error = %s", at, None)
+
+    def mark_failed(self, at: datetime, reason: str) -> None:
+        """Note why it could not be sent, and that it is tried again at a time."""
+        self._mark("next_attempt_at = %s, last_error = %s", at, reason)
+
+    def give_up(self, at: datetime, reason: str) -> None:
+        """Note that it is not tried again; it stays in the outbox for all to see."""
+        self._mark("given_up_at = %s, last_error = %s", at, reason)
+
+    def _mark(self, assignments: LiteralString, at: datetime, reason: str | None) -> None:
+        self._connection.execute(
+            f"UPDATE operations.incident_messages SET attempts = attempts + 1, {assignments}"
+            " WHERE incident_id = %s AND change = %s",
+            [at, reason, self.incident.incident_id, self.change],
+        )
+
+
+class IncidentBook:
+    """Opens and closes incidents; a change and the message about it are one transaction."""
+
+    def __init__(self, db: PlatformDb) -> None:
+        self._db = db
+
+    def report(self, trouble: Trouble, at: datetime) -> bool:
+        """Write down a trouble; tell whether it is a new one, of which people will hear."""
+        with self._db.connect("incidents") as connection, connection.transaction():
+            row = connection.execute(
+                "INSERT INTO operations.incidents (trouble_key, kind, domain, asset, partition,"
+                " job, causes, advice, run_id, is_made_up, opened_at, last_seen_at)"
+                " VALUES (%(key)s, %(kind)s, %(domain)s, %(asset)s, %(partition)s, %(job)s,"
+                " %(causes)s, %(advice)s, %(run_id)s, %(is_made_up)s, %(at)s, %(at)s)"
+                " ON CONFLICT (trouble_key) WHERE recovered_at IS NULL DO UPDATE"
+                " SET last_seen_at = excluded.last_seen_at, run_id = excluded.run_id,"
+                " times_seen = incidents.times_seen + 1, causes = excluded.causes"
+                # The same run, told of again after a crash of the teller, is not a second time.
+                " WHERE incidents.run_id IS DISTINCT FROM excluded.run_id"
+                " RETURNING incident_id, times_seen",
+                {
+                    "key": trouble.key,
+                    "kind": trouble.kind,
+                    "domain": trouble.domain,
+                    "asset": trouble.asset,
+                    "partition": trouble.partition,
+                    "job": trouble.job,
+                    "causes": list(trouble.causes),
+                    "advice": list(trouble.advice),
+                    "run_id": trouble.run_id,
+                    "is_made_up": trouble.is_made_up,
+                    "at": at,
+                },
+            ).fetchone()
+            is_new = row is not None and row[1] == 1
+            if row is not None and is_new:
+                _write_message(connection, row[0], Change.OPENED, at)
+            return is_new
+
+    def recover(self, incident_id: int, at: datetime) -> bool:
+        """Close an incident; tell whether it was open."""
+        with self._db.connect("incidents") as connection, connection.transaction():
+            row = connection.execute(
+                "UPDATE operations.incidents SET recovered_at = %s"
+                " WHERE incident_id = %s AND recovered_at IS NULL RETURNING incident_id",
+                [at, incident_id],
+            ).fetchone()
+            if row is not None:
+                _write_message(connection, incident_id, Change.RECOVERED, at)
+            return row is not None
+
+    def open_incidents(self) -> list[Incident]:
+        """What is wrong now, the oldest first."""
+        with self._db.connect("incidents") as connection:
+            rows = connection.cursor(row_factory=dict_row).execute(
+                f"SELECT {_COLUMNS} FROM operations.incidents"
+                " WHERE recovered_at IS NULL ORDER BY opened_at"
+            )
+            return [_incident(row) for row in rows]
+
+    @contextmanager
+    def due_message(self, now: datetime) -> Generator[DueMessage | None]:
+        """Hold the oldest message that is due while the block sends it; None when there is none.
+
+        Another sender takes another message. After an error in the block it is due as before.
+        """
+        with (
+            self._db.connect("outbox") as connection,
+            connection.transaction(),
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            row = cursor.execute(
+                f"SELECT change, written_at, attempts, {_COLUMNS}"
+                " FROM operations.incident_messages JOIN operations.incidents USING (incident_id)"
+                " WHERE sent_at IS NULL AND given_up_at IS NULL AND next_attempt_at <= %s"
+                " ORDER BY written_at, incident_id, change LIMIT 1"
+                " FOR UPDATE OF incident_messages SKIP LOCKED",
+                [now],
+            ).fetchone()
+            yield DueMessage(connection, row) if row else None
+
+    def unsent_count(self) -> int:
+        """Messages that could not be sent so far, or were given up."""
+        ((count,),) = self._db.fetch_all(
+            "SELECT count(*) FROM operations.incident_messages"
+            " WHERE sent_at IS NULL AND attempts > 0"
+        )
+        return count
+
+
+def _write_message(
+    connection: psycopg.Connection[Any], incident_id: int, change: Change, at: datetime
+) -> None:
+    connection.execute(
+        "INSERT INTO operations.incident_messages"
+        " (incident_id, change, written_at, next_attempt_at) VALUES (%s, %s, %s, %s)",
+        [incident_id, change, at, at],
+    )
+
+
+def _incident(row: Mapping[str, Any]) -> Incident:
+    return Incident(
+        incident_id=row["incident_id"],
+        trouble=Trouble(
+            kind=IncidentKind(row["kind"]),
+            domain=row["domain"],
+            asset=row["asset"],
+            partition=row["partition"],
+            job=row["job"],
+            causes=row["causes"],
+            advice=row["advice"],
+            run_id=row["run_id"],
+            is_made_up=row["is_made_up"],
+        ),
+        opened_at=row["opened_at"],
+        last_seen_at=row["last_seen_at"],
+        times_seen=row["times_seen"],
+        recovered_at=row["recovered_at"],
+    )

@@ -1,0 +1,129 @@
+"""One message a change of an incident: none doubled, none lost while the mail server is down."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from batch_platform.core.settings import Settings
+from batch_platform.gateways.mail import Mailer
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.operations.incidents.models import IncidentKind, Trouble
+from batch_platform.operations.incidents.outbox import Sent, send_due
+from batch_platform.operations.incidents.store import IncidentBook
+from batch_platform.sandbox.smtp_sink import RunningSmtpSink, SmtpFault, running_smtp_sink
+from batch_platform_tests.given_settings import settings_of
+
+START = datetime(2026, 11, 19, 16, 12, tzinfo=UTC)
+FAILED = Trouble(
+    kind=IncidentKind.FAILED,
+    domain="chats",
+    asset="chats/classifications",
+    partition="2026-11-19",
+    job="chats_night_job",
+    causes=["The key is refused"],
+    advice=["설정을 고치세요."],
+    run_id="run-1",
+    is_made_up=False,
+)
+
+
+class World:
+    """A book, a mail server and a clock of the test's own."""
+
+    def __init__(self, db: PlatformDb, port: int) -> None:
+        self.book = IncidentBook(db)
+        self.now = START
+        self.settings = self.mailing_to(port)
+
+    @staticmethod
+    def mailing_to(port: int) -> Settings:
+        return settings_of(
+            SMTP_SERVER="127.0.0.1",
+            SMTP_PORT=port,
+            SMTP_SECURITY="none",
+            SENDER_EMAIL="batch@example.org",
+            MAILTO="operator@example.org",
+        )
+
+    def send(self, after: timedelta = timedelta(0)) -> Sent:
+        self.now += after
+        mailer = Mailer(self.settings.mail, clock=lambda: self.now, timeout_seconds=5)
+        return send_due(self.book, mailer, self.settings, lambda: self.now)
+
+
+@pytest.fixture
+def with_sink(platform_db: PlatformDb) -> Callable[[RunningSmtpSink], World]:
+    return lambda sink: World(platform_db, sink.port)
+
+
+def test_a_trouble_seen_again_is_told_once_and_its_recovery_once(
+    with_sink: Callable[[RunningSmtpSink], World],
+) -> None:
+    with running_smtp_sink() as sink:
+        world = with_sink(sink)
+        assert world.book.report(FAILED, world.now)
+        assert not world.book.report(FAILED, world.now)
+        assert not world.book.report(replace(FAILED, run_id="run-2"), world.now)
+        assert world.send() == Sent(sent=1)
+        assert world.send() == Sent()
+        (incident,) = world.book.open_incidents()
+        assert (incident.times_seen, incident.trouble.run_id) == (2, "run-2")
+
+        assert world.book.recover(incident.incident_id, START + timedelta(minutes=30))
+        assert not world.book.recover(incident.incident_id, START + timedelta(minutes=31))
+        assert world.send(timedelta(hours=1)) == Sent(sent=1)
+        assert world.book.open_incidents() == []
+
+        # The same trouble on another day of its life is a new incident.
+        assert world.book.report(replace(FAILED, run_id="run-3"), world.now)
+        assert world.send() == Sent(sent=1)
+        marks = [str(mail.message["Subject"]).partition("]")[0] for mail in sink.mails()]
+    assert marks == ["[배치 실패", "[배치 복구", "[배치 실패"]
+
+
+def test_a_mail_server_that_is_down_for_an_hour_loses_and_doubles_nothing(
+    with_sink: Callable[[RunningSmtpSink], World],
+) -> None:
+    with running_smtp_sink() as gone:
+        world = with_sink(gone)
+    world.book.report(FAILED, world.now)
+    world.book.report(replace(FAILED, partition="2026-11-18"), world.now)
+    assert world.send() == Sent(failed=2)
+    assert world.send() == Sent(), "the next attempt waits"
+    for _ in range(4):
+        world.send(timedelta(minutes=15))
+    assert world.book.unsent_count() == 2
+    with running_smtp_sink() as back:
+        world.settings = world.mailing_to(back.port)
+        assert world.send(timedelta(minutes=15)) == Sent(sent=2)
+        assert world.send(timedelta(minutes=15)) == Sent()
+        assert len({mail.message["Message-ID"] for mail in back.mails()}) == 2
+    assert world.book.unsent_count() == 0
+
+
+def test_after_a_day_a_message_is_given_up_and_stays_visible(
+    with_sink: Callable[[RunningSmtpSink], World], platform_db: PlatformDb
+) -> None:
+    with running_smtp_sink() as gone:
+        world = with_sink(gone)
+    world.book.report(FAILED, world.now)
+    assert world.send() == Sent(failed=1)
+    assert world.send(timedelta(days=1)) == Sent(given_up=1)
+    assert world.send(timedelta(hours=1)) == Sent()
+    assert world.book.unsent_count() == 1
+    ((reason,),) = platform_db.fetch_all("SELECT last_error FROM operations.incident_messages")
+    assert "127.0.0.1" in reason
+
+
+def test_a_message_that_the_server_cuts_off_is_sent_again(
+    with_sink: Callable[[RunningSmtpSink], World],
+) -> None:
+    with running_smtp_sink() as sink:
+        world = with_sink(sink)
+        world.book.report(FAILED, world.now)
+        sink.configure(fault=SmtpFault.BUSY, fault_times=1)
+        assert world.send() == Sent(failed=1)
+        assert world.send(timedelta(minutes=1)) == Sent(sent=1)
+        assert len(sink.mails()) == 1
