@@ -122,7 +122,7 @@ def test_jobs_schedules_and_sensors(definitions: dg.Definitions) -> None:
 
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
     assert all(name.endswith("_sensor") for name in sensors)
-    assert sensors["failure_mail_sensor"].default_status is dg.DefaultSensorStatus.RUNNING
+    assert sensors["failed_run_sensor"].default_status is dg.DefaultSensorStatus.RUNNING
     for automation in (*schedules.values(), *sensors.values()):
         assert automation.description, automation.name
 
