@@ -7,12 +7,17 @@ import dagster as dg
 from batch_platform.core.settings import Settings, load_settings
 from batch_platform.domains.chats import automation as chats_automation
 from batch_platform.domains.chats.definitions import chats_definitions
+from batch_platform.domains.fortunes import automation as fortunes_automation
+from batch_platform.domains.fortunes.definitions import fortunes_definitions
 from batch_platform.domains.stocks.definitions import stocks_definitions
 from batch_platform.operations.definitions import operations_definitions
 from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.resources.roles import all_resources
 
-DEADLINES: Sequence[Deadline] = (*chats_automation.DEADLINES,)
+DEADLINES: Sequence[Deadline] = (
+    *chats_automation.DEADLINES,
+    *fortunes_automation.DEADLINES,
+)
 """Of every domain: by when each night's work must be there."""
 
 
@@ -32,6 +37,7 @@ def build_definitions(
     schedule_settings = settings or load_settings()
     domains = dg.Definitions.merge(
         chats_definitions(schedule_settings),
+        fortunes_definitions(schedule_settings),
         stocks_definitions(schedule_settings),
     )
     return dg.Definitions.merge(

@@ -1,4 +1,4 @@
-"""`batch-platform demo`: yesterday's partition of every domain, made from sample data.
+"""`batch-platform demo`: the last partition of every domain, made from sample data.
 
 What a domain's part of the demo is stands in `PARTS`; where its made-up source comes from, in
 `sandbox.sample_sources` and `sandbox.services`.
@@ -35,7 +35,14 @@ def _yesterday(on: date) -> str:
     return (on - timedelta(days=1)).isoformat()
 
 
-PARTS: Sequence[DemoPart] = (DemoPart("chats_night_job", _yesterday),)
+def _tomorrow(on: date) -> str:
+    return (on + timedelta(days=1)).isoformat()
+
+
+PARTS: Sequence[DemoPart] = (
+    DemoPart("chats_night_job", _yesterday),
+    DemoPart("fortunes_night_job", _tomorrow),
+)
 """In the order in which they run."""
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from batch_platform.core.days import today, utc_now
+from batch_platform.core.days import days_between, today, utc_now
 from batch_platform.core.settings import load_settings
 
 ZONE_NAME = load_settings().platform.timezone
@@ -41,7 +41,10 @@ def partition_day(context: dg.AssetExecutionContext) -> date:
 
 def partition_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
     """The days that a step works on, in order: one, or a range that one run of a backfill makes."""
-    return [date.fromisoformat(key) for key in context.partition_keys]
+    if context.has_partition_key:
+        return [date.fromisoformat(context.partition_key)]
+    window = context.partition_key_range
+    return list(days_between(date.fromisoformat(window.start), date.fromisoformat(window.end)))
 
 
 def checked_day(context: dg.AssetCheckExecutionContext) -> date:
@@ -49,3 +52,10 @@ def checked_day(context: dg.AssetCheckExecutionContext) -> date:
     if context.has_partition_key:
         return date.fromisoformat(context.partition_key)
     return today(utc_now, ZoneInfo(ZONE_NAME)) - timedelta(days=1)
+
+
+def checked_days(context: dg.AssetCheckExecutionContext, by_itself: date) -> list[date]:
+    """The days that a check looks at: its run's partitions, or one when it runs by itself."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return partition_days(context)
+    return [by_itself]

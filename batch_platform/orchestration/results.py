@@ -5,6 +5,7 @@ Metadata keys are the ones the webserver knows (`dagster/row_count`, …) or pla
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -50,16 +51,48 @@ def materialized(
         preview: Markdown; see `markdown_table`.
         details: Further figures of the asset.
     """
+    made = MadePartition(rows, seconds, preview, details or {})
+    return dg.MaterializeResult(metadata=_metadata(made, is_made_up))
+
+
+@dataclass(frozen=True)
+class MadePartition:
+    """One partition that was written; attributes as the arguments of `materialized`."""
+
+    rows: int
+    seconds: float
+    preview: str = ""
+    details: Mapping[str, MetadataValue] = field(default_factory=dict[str, MetadataValue])
+
+
+def materialized_partitions(
+    context: dg.AssetExecutionContext, made: Mapping[str, MadePartition], *, is_made_up: bool
+) -> dg.MaterializeResult[Any]:
+    """Report the partitions of a run that makes a range: each gets its own figures.
+
+    Args:
+        context: The step's.
+        made: Partition → what became of it.
+        is_made_up: Whether the sandbox fed it.
+    """
+    for partition, each in made.items():
+        context.add_asset_metadata(
+            _metadata(each, is_made_up), asset_key=context.asset_key, partition_key=partition
+        )
+    return dg.MaterializeResult()
+
+
+def _metadata(made: MadePartition, is_made_up: bool) -> dict[str, Any]:
     metadata: dict[str, Any] = {
-        "dagster/row_count": rows,
-        "seconds": round(seconds, 3),
-        **(details or {}),
+        "dagster/row_count": made.rows,
+        "seconds": round(made.seconds, 3),
+        **made.details,
     }
     if is_made_up:
         metadata["made_up"] = "Sandbox data: nothing here is real"
-    if preview:
-        metadata["preview"] = dg.MetadataValue.md(preview)
-    return dg.MaterializeResult(metadata=metadata)
+    if made.preview:
+        metadata["preview"] = dg.MetadataValue.md(made.preview)
+    return metadata
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

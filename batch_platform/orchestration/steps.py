@@ -1,12 +1,16 @@
 """How a step works on its partition: alone, and again later when something failed for now."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from batch_platform.core.errors import RetryableError
 from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.orchestration.partitions import partition_days
+from batch_platform.orchestration.results import MadePartition, materialized_partitions
 
 COMMAND_TAG = "batch_platform/command"
 """Tag of a run that a person started from a terminal: it holds the command line."""
@@ -41,3 +45,23 @@ def working_on_partition(
         wait = max(error.retry_after_seconds or 0, FIRST_WAIT_SECONDS * 2**context.retry_number)
         context.log.warning(f"{error} Trying again in {wait:,.0f} s.")
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from error
+
+
+def make_each_day(
+    context: dg.AssetExecutionContext,
+    db: PlatformDb,
+    make: Callable[[date], MadePartition],
+    *,
+    is_made_up: bool,
+) -> dg.MaterializeResult[Any]:
+    """Make a step's days in order, each held for itself: one, or all that a backfill's run makes.
+
+    Raises:
+        PartitionBusyError: Another run works on one of them; it is named.
+        RetryRequested: Dagster's signal to try again.
+    """
+    made: dict[str, MadePartition] = {}
+    for day in partition_days(context):
+        with working_on_partition(context, db, day.isoformat()):
+            made[day.isoformat()] = make(day)
+    return materialized_partitions(context, made, is_made_up=is_made_up)

@@ -69,6 +69,16 @@ class ChatSourceResource(dg.ConfigurableResource[SourceDatabase]):
         return chat_source(self.settings)
 
 
+class FortuneSourceResource(dg.ConfigurableResource[SourceDatabase]):
+    """The fortunes app's database (PostgreSQL, MariaDB, MySQL or SQLite)."""
+
+    settings: dg.ResourceDependency[Settings]
+
+    def create_resource(self, context: dg.InitResourceContext) -> SourceDatabase:
+        """Prepare it; the first statement connects."""
+        return fortune_source(self.settings)
+
+
 class LlmResource(dg.ConfigurableResource[BulkLlm]):
     """The one way to a model: ledger, pacing, retries, budget."""
 
@@ -120,6 +130,29 @@ def chat_source(settings: Settings) -> SourceDatabase:
     )
 
 
+def fortune_source(settings: Settings) -> SourceDatabase:
+    """The fortunes app's database.
+
+    Raises:
+        ConfigurationError: `DATABASE_URL` is not set.
+    """
+    if settings.fortunes.database_url is None:
+        raise ConfigurationError(
+            "DATABASE_URL is not set, so there are no users to make fortunes for",
+            "Set it to the app database's SQLAlchemy URL, or try `make demo`",
+        )
+    return SourceDatabase(
+        settings.fortunes.database_url.get_secret_value(),
+        settings.platform.zone,
+        url_variable="DATABASE_URL",
+        name_variables={
+            str(value): variable
+            for section, variable, _, value, _ in settings.variables()
+            if section == "fortunes" and variable.startswith(("FORTUNES_TABLE_", "FORTUNES_COLUMN"))
+        },
+    )
+
+
 def bulk_llm(settings: Settings, db: PlatformDb) -> BulkLlm:
     """The model engine on the platform's database."""
     return open_bulk_llm(
@@ -144,6 +177,7 @@ def all_resources(
         "clock": ClockResource(),
         "platform_db": db_role,
         "chat_source": ChatSourceResource(settings=settings_role),
+        "fortune_source": FortuneSourceResource(settings=settings_role),
         "llm": LlmResource(settings=settings_role, platform_db=db_role),
         "mailer": MailerResource(settings=settings_role),
         "progress": ProgressResource(),

@@ -81,6 +81,11 @@ def sample_source(home: Path) -> Path:
     return home / "sources" / "chats.sqlite"
 
 
+def sample_users_source(home: Path) -> Path:
+    """The SQLite file of the demo's fortunes app."""
+    return home / "sources" / "fortunes.sqlite"
+
+
 def _first_day(home: Path) -> date:
     """The first day of the sample when the demo was first made; it stays as the sample grows.
 
@@ -99,6 +104,8 @@ def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
         "ORG_NAME": "가상교육청 (데모)",
         "CHATS_FIRST_DAY": _first_day(home),
         "ENGINE_FOR_SQLALCHEMY": f"sqlite:///{sample_source(home)}",
+        "FORTUNES_FIRST_DAY": _first_day(home),
+        "DATABASE_URL": f"sqlite:///{sample_users_source(home)}",
         "LLM_PROVIDER": "compatible",
         "LLM_BASE_URL": addresses.model_url,
         "LLM_API_KEY": "sandbox",

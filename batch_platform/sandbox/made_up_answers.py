@@ -213,10 +213,15 @@ class _Walk:
             return self.word[:most]
         if "format" in schema:
             return _FORMATS.get(schema["format"], MARK)
+        least = schema.get("minLength", 0)
+        # Where strict schemas leave lengths out, they stand in words: (30~40자).
+        said = _LENGTH_IN_WORDS.search(schema.get("description", ""))
+        if said:
+            least, most = int(said[1]), int(said[2])
         sentence = f"{MARK} {_SENTENCES[self._draw(path) % len(_SENTENCES)]}"
-        while len(sentence) < schema.get("minLength", 0):
+        while len(sentence) < least:
             sentence += " " + _SENTENCES[self._draw(path + sentence) % len(_SENTENCES)]
-        return sentence[:most]
+        return sentence[:most].strip().ljust(least, ".")
 
     def _integer(self, schema: Schema, path: str) -> int:
         low, high = _bounds(schema, 0, 100, 1)
@@ -240,6 +245,7 @@ class _Walk:
 
 
 _LONGEST_KEYWORD = 30
+_LENGTH_IN_WORDS = re.compile(r"(\d+)~(\d+)자")
 _FORMATS = {
     "date": "2000-01-01",
     "date-time": "2000-01-01T00:00:00Z",

@@ -4,17 +4,18 @@ Run as `python -m batch_platform.sandbox.sample_sources HOME LAST_DAY`.
 """
 
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
-from batch_platform.sandbox.leased import sample_source
-from batch_platform.sandbox.sample_chats import write_sqlite
+from batch_platform.sandbox import sample_chats, sample_users
+from batch_platform.sandbox.leased import sample_source, sample_users_source
 
 
 def main() -> None:
     """Write what is missing."""
     home, last_day = Path(sys.argv[1]), date.fromisoformat(sys.argv[2])
-    write_sqlite(sample_source(home), last_day)
+    sample_chats.write_sqlite(sample_source(home), last_day)
+    sample_users.write_sqlite(sample_users_source(home), last_day + timedelta(days=1))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Fortunes: tomorrow's, for every active user of the app, before midnight."""
