@@ -211,10 +211,13 @@ def _unreachable(error: aiohttp.ClientConnectorError, address: str) -> str:
             return f"the proxy {error.host}:{error.port} cannot be reached"
         case aiohttp.ClientConnectorCertificateError():
             return f"the certificate of {address} is not to be trusted"
+        case aiohttp.ClientSSLError():
+            return f"{address} does not speak TLS as it should"
         case _ if error.errno == errno.ECONNREFUSED:
             return f"{address} refuses connections"
         case _:
-            return f"{address} cannot be reached ({errno.errorcode.get(error.errno or 0, 'TLS')})"
+            said = errno.errorcode.get(error.errno or 0, "no reason is known")
+            return f"{address} cannot be reached ({said})"
 
 
 def _failure_in(

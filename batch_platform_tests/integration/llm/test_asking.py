@@ -1,6 +1,7 @@
 """What a workflow relies on: every item answered, none paid for twice, nothing leaked."""
 
 import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -241,6 +242,21 @@ def test_a_provider_is_found_reachable_or_not(
         make_llm().check_reachable()
     with pytest.raises(RetryableError, match=r"127\.0\.0\.1:9 refuses connections"):
         make_llm(LLM_BASE_URL="http://127.0.0.1:9/v1").check_reachable()
+
+
+def test_what_is_wrong_with_an_address_is_said(
+    make_llm: MakeLlm, model_server: RunningModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encrypted = model_server.url.replace("http:", "https:")
+    with pytest.raises(RetryableError, match="does not speak TLS"):
+        make_llm(LLM_BASE_URL=encrypted).check_reachable()
+
+    def resolve(*_: object, **__: object) -> object:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(RetryableError, match=r"the name model\.example cannot be resolved"):
+        make_llm(LLM_BASE_URL="http://model.example/v1").check_reachable()
 
 
 def test_no_key_and_no_text_is_logged_or_stored(
