@@ -34,6 +34,23 @@ class RunningApi:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
 
+    def know_jobs(self) -> None:
+        """Let the platform know some jobs, as if its dispatcher had looked."""
+        jobs = [
+            ("backups_job", "none", ""),
+            ("chats_archive_job", "monthly", "Asia/Seoul"),
+            ("chats_night_job", "daily", "Asia/Seoul"),
+            ("emotions_job", "other", ""),
+            ("interventions_job", "daily", "Asia/Seoul"),
+        ]
+        with self.db.connect("test") as connection:
+            for job, partitions, zone in jobs:
+                connection.execute(
+                    "INSERT INTO operations.jobs (job, description, partitions, timezone)"
+                    " VALUES (%s, 'A job', %s, %s)",
+                    [job, partitions, zone],
+                )
+
 
 @contextmanager
 def running_api(

@@ -1,24 +1,28 @@
 """`create_app`: the API put together. Nothing is opened before a request needs it."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from batch_platform.api.access import GuardedRoute, TokenGate
 from batch_platform.api.database import ApiDatabase
 from batch_platform.api.documentation import document, scopes_of
 from batch_platform.api.edge import SECURITY_HEADERS, Edge
 from batch_platform.api.problems import install
-from batch_platform.api.routes import health, token
+from batch_platform.api.routes import health, runs, schedules, token
 from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_services import open_platform_db
 
-MOST_BODY_BYTES = 65_536
-_GUARDED: tuple[APIRouter, ...] = (token.router,)
+_GUARDED: tuple[APIRouter, ...] = (
+    schedules.router,
+    runs.router,
+    token.router,
+)
 """Routers whose every route needs a token. A domain's router is added here."""
 
 
@@ -47,11 +51,12 @@ def create_app(
         title="batch_platform",
         version="1",
         lifespan=lifespan,
-        max_body_size=MOST_BODY_BYTES,
         redirect_slashes=False,
         # Their pages load scripts from elsewhere; the document itself is enough for tools.
         docs_url=None,
         redoc_url=None,
+        # It would send what went wrong, in its own words, wherever an OTEL_… variable says.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
     app.state.clock = clock
@@ -59,7 +64,14 @@ def create_app(
     for router in _GUARDED:
         _require_guard(router)
         app.include_router(router)
-    scopes = scopes_of([route for router in _GUARDED for route in router.routes])
+    routes = [
+        route
+        for router in (health.router, *_GUARDED)
+        for route in router.routes
+        if isinstance(route, APIRoute)
+    ]
+    app.state.methods_at = lambda path: _methods_at(routes, path)
+    scopes = scopes_of(routes)
     made: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
@@ -71,6 +83,12 @@ def create_app(
     install(app, SECURITY_HEADERS)
     app.add_middleware(Edge, names=settings.api.names)
     return app
+
+
+def _methods_at(routes: Sequence[APIRoute], path: str) -> list[str]:
+    """The methods that an address knows, in order."""
+    known = (route.methods or () for route in routes if route.path_regex.match(path))
+    return sorted(set().union(*known)) or ["GET"]
 
 
 def _require_guard(router: APIRouter) -> None:

@@ -5,6 +5,7 @@ domains and operations, which a plain `def` route may use (those run in threads)
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,8 +17,6 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from batch_platform.core.errors import RetryableError
 from batch_platform.gateways.platform_db import PlatformDb
 
-Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
-
 CONNECTIONS = 8
 """Few: PostgreSQL answers in under a millisecond, and the night's runs need theirs."""
 
@@ -28,6 +27,24 @@ _OPTIONS = (
     f" -c statement_timeout={_STATEMENT_SECONDS}s"
 )
 _REMEDY = "Check PLATFORM_DATABASE_URL"
+_TRUSTED_SECONDS = 1.0
+
+
+class _Connection(psycopg.AsyncConnection[Any]):
+    """One of the pool, which knows when it was last seen to work."""
+
+    seen_at: float = 0.0
+
+
+async def _check(connection: _Connection) -> None:
+    """Find a connection that the server closed meanwhile, before it is lent.
+
+    Not each time: that would double the round trips of a short query.
+    """
+    now = time.monotonic()
+    if now - connection.seen_at > _TRUSTED_SECONDS:
+        await AsyncConnectionPool.check_connection(connection)
+        connection.seen_at = now
 
 
 class ApiDatabase:
@@ -41,7 +58,7 @@ class ApiDatabase:
         self._open_db = open_db
         self._opening = asyncio.Lock()
         self._db: PlatformDb | None = None
-        self._pool: Pool | None = None
+        self._pool: AsyncConnectionPool[_Connection] | None = None
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[psycopg.AsyncConnection[Any]]:
@@ -73,14 +90,14 @@ class ApiDatabase:
         if self._pool is not None:
             await self._pool.close()
 
-    async def _opened(self) -> Pool:
+    async def _opened(self) -> AsyncConnectionPool[_Connection]:
         async with self._opening:
             if self._pool is None:
                 # In a thread: it may start the embedded server and bring its tables up to date.
                 self._db = await asyncio.to_thread(self._open_db)
-                pool: Pool = AsyncConnectionPool(
+                pool = AsyncConnectionPool(
                     self._db.url,
-                    connection_class=psycopg.AsyncConnection[Any],
+                    connection_class=_Connection,
                     kwargs={
                         "autocommit": True,
                         "application_name": "api",
@@ -92,14 +109,13 @@ class ApiDatabase:
                     timeout=_WAIT_SECONDS,
                     open=False,
                     name="api",
-                    # A connection that the server closed meanwhile is noticed before it is lent.
-                    check=AsyncConnectionPool.check_connection,
+                    check=_check,
                 )
                 await pool.open()
                 self._pool = pool
             return self._pool
 
 
-def database(request: Request) -> ApiDatabase:
+async def database(request: Request) -> ApiDatabase:
     """The application's database, as a dependency of a route."""
     return request.app.state.database

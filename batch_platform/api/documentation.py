@@ -86,6 +86,11 @@ def _complete(operation: dict[str, Any], scope: Scope | None) -> None:
                 }
 
 
+def told(status: int, description: str) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer beside what every one may, for its `responses`."""
+    return {status: {"description": description}}
+
+
 def scopes_of(routes: list[Any]) -> dict[tuple[str, str], Scope]:
     """The scope of each guarded route, by path and method."""
     return {

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from batch_platform.api.problems import answer
+from batch_platform.api.problems import ProblemError, ProblemResponse, answer
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
@@ -21,6 +21,8 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 """On every answer that does not say otherwise."""
 
+MOST_BODY_BYTES = 65_536
+_TOO_LARGE = f"A body has at most {MOST_BODY_BYTES:,} bytes"
 _WITH_SLASH = "/api/"
 """Addresses below end in a slash, as the old service's did; others do not. Both are understood."""
 
@@ -28,7 +30,7 @@ _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d{1,5})?")
 
 
 class Edge:
-    """Refuses foreign host names, evens out trailing slashes, adds security headers.
+    """Refuses foreign names and large bodies, evens out last slashes, adds security headers.
 
     A page of somebody else's can make a browser call this machine under its own name (DNS
     rebinding); an address or `localhost` cannot be taken over like that, any other name must be
@@ -57,19 +59,28 @@ class Edge:
                     headers.setdefault(name, value)
             await send(message)
 
-        if not self._is_accepted(scope):
-            refusal = answer(
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send_with_headers)
+            return
+        scope["path"] = _evened(scope["path"])
+        if _header(scope, b"transfer-encoding"):
+            receive = _counted(receive)
+        await self._app(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> ProblemResponse | None:
+        if not self._is_accepted(_header(scope, b"host")):
+            return answer(
                 421,
                 "This host name is not known here. Use the address, or add the name to"
                 " BATCH_PLATFORM_API_NAMES",
             )
-            await refusal(scope, receive, send_with_headers)
-            return
-        scope["path"] = _evened(scope["path"])
-        await self._app(scope, receive, send_with_headers)
+        announced = _header(scope, b"content-length")
+        if announced.isdigit() and int(announced) > MOST_BODY_BYTES:
+            return answer(413, _TOO_LARGE)
+        return None
 
-    def _is_accepted(self, scope: Scope) -> bool:
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    def _is_accepted(self, host: bytes) -> bool:
         if host in self._accepted:
             return True
         match = _HOST.fullmatch(host.decode("latin-1"))
@@ -79,6 +90,25 @@ class Edge:
         if len(self._accepted) < 64:
             self._accepted.add(host)
         return True
+
+
+def _counted(receive: Receive) -> Receive:
+    """Read a body of unknown size, up to the most that is taken."""
+    received = 0
+
+    async def receive_counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MOST_BODY_BYTES:
+            raise ProblemError(413, _TOO_LARGE)
+        return message
+
+    return receive_counted
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
 
 
 def _is_address(name: str) -> bool:

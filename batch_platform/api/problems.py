@@ -17,10 +17,13 @@ from starlette.exceptions import HTTPException
 
 from batch_platform.core.errors import (
     ConfigurationError,
+    ConflictError,
     NoDataError,
+    NotFoundError,
     PermanentError,
     PlatformError,
     RetryableError,
+    StaleVersionError,
 )
 
 PROBLEM_JSON = "application/problem+json"
@@ -106,8 +109,12 @@ def status_of(error: Exception) -> int:
             return error.status_code
         case RequestValidationError():
             return 422
-        case NoDataError():
+        case NoDataError() | NotFoundError():
             return 404
+        case StaleVersionError():
+            return 412
+        case ConflictError():
+            return 409
         case PermanentError():
             return 422
         case RetryableError() | ConfigurationError():
@@ -137,13 +144,17 @@ def install(app: FastAPI, headers: Mapping[str, str]) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
-async def _known(_request: Request, error: Exception) -> ProblemResponse:
+async def _known(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these alone
+    headers = error.headers
+    if error.status_code == 405:
+        # FastAPI names the methods of the first route alone.
+        headers = {"Allow": ", ".join(request.app.state.methods_at(request.url.path))}
     code = error.code if isinstance(error, ProblemError) else ""
     details = {404: "Nothing is here", 405: "This address does not know that method"}
     is_ours = isinstance(error, ProblemError)
     detail = error.detail if is_ours else details.get(error.status_code, error.detail)
-    return answer(error.status_code, detail, code=code, headers=error.headers)
+    return answer(error.status_code, detail, code=code, headers=headers)
 
 
 async def _not_valid(_request: Request, error: Exception) -> ProblemResponse:
@@ -156,8 +167,9 @@ async def _not_valid(_request: Request, error: Exception) -> ProblemResponse:
 
 
 def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
-    # Without the input, which may be personal data.
-    return FieldProblem(where="/".join(map(str, error["loc"])), problem=str(error["msg"]))
+    # Without the input, which may be personal data. A name in it may be no text that can be sent.
+    where = "/".join(map(str, error["loc"])).encode("utf-8", "replace").decode()
+    return FieldProblem(where=where[:200], problem=str(error["msg"]))
 
 
 async def _platform(request: Request, error: Exception) -> ProblemResponse:

@@ -13,11 +13,3 @@ def api(platform_db: PlatformDb) -> Iterator[RunningApi]:
     """The API on an empty platform database."""
     with running_api(platform_db) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def named_api() -> Iterator[RunningApi]:
-    """An API known by a name; what is asked of it needs no database."""
-    nothing = PlatformDb("postgresql://127.0.0.1:1/none")
-    with running_api(nothing, names=["batch.example.com"]) as running:
-        yield running

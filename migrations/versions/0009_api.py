@@ -1,4 +1,4 @@
-"""The API's tokens, its audit and what was asked to run."""
+"""The API's tokens and its audit."""
 
 from alembic import op
 
@@ -43,21 +43,6 @@ def upgrade() -> None:
         COMMENT ON COLUMN api.audit.outcome IS
             'HTTP status of the answer; NULL when the API ended before it had one';
         CREATE INDEX ON api.audit (begun_at);
-
-        CREATE TABLE api.run_requests (
-            request_id   uuid PRIMARY KEY,
-            job          text NOT NULL,
-            partitions   text[] NOT NULL,
-            content_hash text NOT NULL,
-            requested_by text NOT NULL,
-            requested_at timestamptz NOT NULL DEFAULT now()
-        );
-        COMMENT ON TABLE api.run_requests IS 'One row per accepted request to run a job';
-        COMMENT ON COLUMN api.run_requests.request_id IS
-            'Made from token and Idempotency-Key where there is one: asking twice is one request';
-        COMMENT ON COLUMN api.run_requests.content_hash IS
-            'Of what was asked: the same key with another content is refused';
-        CREATE INDEX ON api.run_requests (requested_at);
     """)
 
 

@@ -1,6 +1,7 @@
 """`OccurrenceBook`: what was due and what became of it, and runs that somebody asks for."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -128,6 +129,16 @@ class OccurrenceBook:
                 before=(before.due_at, before.occurrence_id) if before else None,
                 limit=min(limit, _MOST_LISTED),
             )
+
+    def open_counts(self) -> Mapping[OccurrenceStatus, int]:
+        """How many occurrences of each status that is not final there are."""
+        with self._db.connect("occurrences") as connection:
+            return store.open_counts(connection)
+
+    def dispatcher_seen_at(self) -> datetime | None:
+        """When a dispatcher last looked; None before the first one did."""
+        with self._db.connect("occurrences") as connection:
+            return store.caught_up_at(connection)
 
     def _require_partitions(
         self, connection: psycopg.Connection, job: str, partitions: Sequence[str]

@@ -248,6 +248,16 @@ def occurrence_history(
     return [_occurrence(row) for row in _rows(connection, query, values)]
 
 
+def open_counts(connection: psycopg.Connection) -> dict[OccurrenceStatus, int]:
+    """How many occurrences of each status that is not final there are; none of some is 0."""
+    rows = connection.execute(
+        "SELECT status, count(*) FROM operations.occurrences"
+        " WHERE status IN ('due', 'launching', 'launched') GROUP BY status"
+    ).fetchall()
+    counts = {status: 0 for status in OccurrenceStatus if not status.is_final}
+    return counts | {OccurrenceStatus(status): count for status, count in rows}
+
+
 def request_hash(connection: psycopg.Connection, request_key: str) -> str | None:
     """The hash of what was asked under a key; None when nothing was."""
     row = connection.execute(
