@@ -23,22 +23,35 @@ FIRST_WAIT_SECONDS = 60.0
 def working_on_partition(
     context: dg.AssetExecutionContext, db: PlatformDb, partition: str | None = None
 ) -> Generator[None, None, None]:
-    """Hold the step's asset and partition while the block runs.
+    """Hold the step's asset and partition while the block runs; see `trying_again_later`.
 
     `partition` names one of a run's several; by default the run has one.
-
-    A `RetryableError` makes Dagster try the step again after a minute, two and four (or when the
-    other side said), so that a night survives a restart next door. Whoever waits at a terminal is
-    told at once instead.
 
     Raises:
         PartitionBusyError: Another run works on it; it is named.
         RetryRequested: Dagster's signal to try again.
     """
     asset = context.asset_key.to_user_string()
+    with (
+        trying_again_later(context),
+        db.hold(asset, partition or context.partition_key, holder=f"run {context.run.run_id}"),
+    ):
+        yield
+
+
+@contextmanager
+def trying_again_later(context: dg.AssetExecutionContext) -> Generator[None, None, None]:
+    """Let a failure that may pass run the step once more, later.
+
+    A `RetryableError` makes Dagster try the step again after a minute, two and four (or when the
+    other side said), so that a night survives a restart next door. Whoever waits at a terminal is
+    told at once instead.
+
+    Raises:
+        RetryRequested: Dagster's signal to try again.
+    """
     try:
-        with db.hold(asset, partition or context.partition_key, holder=f"run {context.run.run_id}"):
-            yield
+        yield
     except RetryableError as error:
         if COMMAND_TAG in context.run.tags or context.retry_number >= MAX_RETRIES:
             raise

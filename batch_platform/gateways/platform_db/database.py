@@ -132,18 +132,32 @@ class PlatformDb:
             PartitionBusyError: Somebody else holds it.
             RetryableError: The connection that carried the hold broke meanwhile.
         """
-        key = lock_key("hold", asset, partition)
+        with self.hold_all(asset, [partition], holder=holder):
+            yield
+
+    @contextmanager
+    def hold_all(
+        self, asset: str, partitions: Sequence[str], *, holder: str
+    ) -> Generator[None, None, None]:
+        """Hold several partitions of an asset, all or none; otherwise like `hold`.
+
+        Each takes a place in the server's lock table: hold some hundred at a time, not thousands.
+        """
+        keys = {lock_key("hold", asset, partition): partition for partition in partitions}
         with self.connect(holder) as connection:
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
-            if row != (True,):
-                other = _holder_of(connection, key)
-                raise PartitionBusyError(
-                    f"{asset} {partition} is being made by {other}",
-                    "Wait for it, or end it in the webserver",
-                )
+            rows = connection.execute(
+                "SELECT key, pg_try_advisory_lock(key) FROM unnest(%s::bigint[]) AS key",
+                [list(keys)],
+            )
+            for key, is_held in rows.fetchall():
+                if not is_held:
+                    raise PartitionBusyError(
+                        f"{asset} {keys[key]} is being made by {_holder_of(connection, key)}",
+                        "Wait for it, or end it in the webserver",
+                    )
             yield
             # Fails if the connection, and with it the hold, was lost: the run must not look fine.
-            connection.execute("SELECT pg_advisory_unlock(%s)", [key])
+            connection.execute("SELECT pg_advisory_unlock_all()")
 
     @contextmanager
     def replacing(self, asset: str, partition: str) -> Generator[PartitionTransaction, None, None]:
