@@ -10,6 +10,7 @@ from batch_platform.domains.chats.definitions import chats_definitions
 from batch_platform.domains.fortunes import automation as fortunes_automation
 from batch_platform.domains.fortunes.definitions import fortunes_definitions
 from batch_platform.domains.stocks.definitions import stocks_definitions
+from batch_platform.domains.stocks.market import automation as market_automation
 from batch_platform.operations.definitions import operations_definitions
 from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.resources.roles import all_resources
@@ -17,6 +18,7 @@ from batch_platform.resources.roles import all_resources
 DEADLINES: Sequence[Deadline] = (
     *chats_automation.DEADLINES,
     *fortunes_automation.DEADLINES,
+    *market_automation.DEADLINES,
 )
 """Of every domain: by when each night's work must be there."""
 

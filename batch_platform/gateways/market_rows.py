@@ -112,6 +112,8 @@ def price_rows(texts: Mapping[str, _Column], answer: AnswerOf) -> pa.Table:
     for name in ("close", "shares_outstanding", "market_cap"):
         if zeros := _count(pc.less_equal(columns[name], 0)):
             raise _broken(answer, f"{name} is zero or below in {zeros:,} rows")
+    if baseless := _count(pc.less_equal(columns["close"], columns["change_amount"])):
+        raise _broken(answer, f"the base price is zero or below in {baseless:,} rows")
     for name in ("open", "high", "low"):
         columns[name] = pc.if_else(pc.equal(columns[name], 0), None, columns[name])
     rows = len(columns["ticker"])
@@ -160,6 +162,13 @@ def listing_rows(texts: Mapping[str, _Column], answer: AnswerOf) -> pa.Table:
     schema: Any = LISTING_SCHEMA
     told = [columns.get(field.name, _chunked([pa.nulls(rows, field.type)])) for field in schema]
     return pa.table(told, schema=LISTING_SCHEMA)
+
+
+def rows_by_market(table: pa.Table) -> dict[Market, int]:
+    """Count a table's rows of each market that it has."""
+    markets: Any = table["market"]
+    counts: dict[Market, int] = {market: _count(pc.equal(markets, market)) for market in MARKETS}
+    return {market: count for market, count in counts.items() if count}
 
 
 def _require_tickers(tickers: _Column, answer: AnswerOf) -> None:

@@ -162,6 +162,11 @@ class ReportWorkbook:
         """Titles of the sheets, in order."""
         return tuple(self._book.sheetnames)
 
+    @property
+    def has_banner(self) -> bool:
+        """Whether every sheet carries a warning."""
+        return bool(self._banner)
+
     def open_on(self, sheet: Worksheet) -> None:
         """Choose the sheet that is shown when the file is opened."""
         for other in self._book.worksheets:

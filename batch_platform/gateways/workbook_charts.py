@@ -33,7 +33,16 @@ _EMU_PER_CM = 360_000
 _POINT = 100  # DrawingML gives font sizes in hundredths of a point
 
 
-def bar_chart(table: Table, title: str, labels: int, values: int, *, most: int) -> BarChart:
+def bar_chart(
+    table: Table,
+    title: str,
+    labels: int,
+    values: int,
+    *,
+    most: int,
+    number_format: str = "#,##0",
+    is_from_zero: bool = True,
+) -> BarChart:
     """Make horizontal bars of a table's first rows, longest on top as the table has them.
 
     Args:
@@ -42,6 +51,8 @@ def bar_chart(table: Table, title: str, labels: int, values: int, *, most: int) 
         labels: Column of the bars' names, from 1.
         values: Column of their lengths, from 1.
         most: Bars at most.
+        number_format: Of the value that stands at each bar.
+        is_from_zero: Whether no value is below zero; names then stand at the bars' feet.
     """
     last_row = min(table.last_row, table.header_row + most)
     chart: Any = BarChart()
@@ -54,12 +65,15 @@ def bar_chart(table: Table, title: str, labels: int, values: int, *, most: int) 
     _style(chart, title)
     chart.legend = None
     chart.x_axis.scaling.orientation = "maxMin"
-    chart.y_axis.scaling.min = 0
+    if is_from_zero:
+        chart.y_axis.scaling.min = 0
+    else:
+        chart.x_axis.tickLblPos = "low"
     chart.y_axis.delete = True  # each bar says its value
     chart.y_axis.majorGridlines = None
     series = chart.series[0]
     _fill(series, BAR)
-    series.dLbls = _value_labels()
+    series.dLbls = _value_labels(number_format)
     return chart
 
 
@@ -143,8 +157,8 @@ def _fill(series: Any, colour: str) -> None:
     )
 
 
-def _value_labels() -> DataLabelList:
-    labels = DataLabelList(numFmt="#,##0", txPr=_text(9, INK))
+def _value_labels(number_format: str) -> DataLabelList:
+    labels = DataLabelList(numFmt=number_format, txPr=_text(9, INK))
     labels.showVal = True
     labels.showSerName = labels.showCatName = labels.showLegendKey = labels.showPercent = False
     return labels

@@ -18,10 +18,12 @@ from batch_platform.core.settings import (
     demo_env_file,
     load_settings,
 )
+from batch_platform.gateways.krx import KrxClient
 from batch_platform.gateways.llm import BulkLlm, open_bulk_llm
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_services import lease_sandbox, open_platform_db
+from batch_platform.gateways.public_data import PublicDataClient
 from batch_platform.gateways.source_db import SourceDatabase
 from batch_platform.orchestration.progress import ProgressListener
 
@@ -90,6 +92,26 @@ class LlmResource(dg.ConfigurableResource[BulkLlm]):
         return bulk_llm(self.settings, self.platform_db)
 
 
+class KrxResource(dg.ConfigurableResource[KrxClient]):
+    """The Korea Exchange; may have no key, and says so when it is asked."""
+
+    settings: dg.ResourceDependency[Settings]
+
+    def create_resource(self, context: dg.InitResourceContext) -> KrxClient:
+        """Prepare it; the first question connects."""
+        return krx_client(self.settings)
+
+
+class PublicDataResource(dg.ConfigurableResource[PublicDataClient]):
+    """The public data portal; may have no key, and says so when it is asked."""
+
+    settings: dg.ResourceDependency[Settings]
+
+    def create_resource(self, context: dg.InitResourceContext) -> PublicDataClient:
+        """Prepare it; the first question connects."""
+        return public_data_client(self.settings)
+
+
 class MailerResource(dg.ConfigurableResource[Mailer]):
     """The mail server; may be not configured, and says so."""
 
@@ -153,6 +175,16 @@ def fortune_source(settings: Settings) -> SourceDatabase:
     )
 
 
+def krx_client(settings: Settings) -> KrxClient:
+    """The Korea Exchange."""
+    return KrxClient(settings.stocks.krx_base_url, settings.stocks.krx_auth_key)
+
+
+def public_data_client(settings: Settings) -> PublicDataClient:
+    """The public data portal."""
+    return PublicDataClient(settings.stocks.public_data_base_url, settings.stocks.public_data_key)
+
+
 def bulk_llm(settings: Settings, db: PlatformDb) -> BulkLlm:
     """The model engine on the platform's database."""
     return open_bulk_llm(
@@ -179,6 +211,8 @@ def all_resources(
         "chat_source": ChatSourceResource(settings=settings_role),
         "fortune_source": FortuneSourceResource(settings=settings_role),
         "llm": LlmResource(settings=settings_role, platform_db=db_role),
+        "krx": KrxResource(settings=settings_role),
+        "public_data": PublicDataResource(settings=settings_role),
         "mailer": MailerResource(settings=settings_role),
         "progress": ProgressResource(),
         **swapped,

@@ -106,6 +106,13 @@ class Settings(BaseModel):
         """Folder of the chats' workbooks, absolute."""
         return (self.chats.report_folder or self.home / "reports" / "chats").expanduser().resolve()
 
+    @property
+    def stocks_report_folder(self) -> Path:
+        """Folder of the stocks' workbooks, absolute."""
+        return (
+            (self.stocks.report_folder or self.home / "reports" / "stocks").expanduser().resolve()
+        )
+
     def is_on(self, domain: str) -> bool:
         """Whether a domain has what it reads from; one that has not is switched off, not broken."""
         sources: Mapping[str, object] = {

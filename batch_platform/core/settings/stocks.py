@@ -1,8 +1,13 @@
 """Where prices and financial statements come from, and when."""
 
-from pydantic import SecretStr
+from datetime import date, time
+from pathlib import Path
+from typing import Annotated
 
-from batch_platform.core.settings.section import Section, variable
+from pydantic import SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from batch_platform.core.settings.section import Section, split_commas, variable
 
 
 class StocksSettings(Section):
@@ -22,3 +27,18 @@ class StocksSettings(Section):
     opendart_base_url: str = variable(
         "OPENDART_BASE_URL", "https://opendart.fss.or.kr/api/", "Address of OpenDART"
     )
+    first_day: date = variable(
+        "STOCKS_FIRST_DAY", date(2015, 1, 1), "First day whose prices can be asked for"
+    )
+    price_times: Annotated[tuple[time, ...], NoDecode] = variable(
+        "STOCKS_PRICE_TIMES",
+        (time(8, 30), time(9, 30), time(13, 10), time(18)),
+        "Times (commas) at which yesterday's prices are asked for until they are there;"
+        " not published after the last one is a failure",
+        min_length=1,
+    )
+    report_folder: Path | None = variable(
+        "STOCKS_REPORT_FOLDER", None, "Folder of the monthly workbooks; reports/stocks by default"
+    )
+
+    _split = field_validator("price_times", mode="before")(split_commas)
