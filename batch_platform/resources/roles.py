@@ -4,7 +4,8 @@ An object is made when a run needs it, from the settings of that moment: nothing
 and a setting that no step of a run needs may be missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -97,9 +98,14 @@ class KrxResource(dg.ConfigurableResource[KrxClient]):
 
     settings: dg.ResourceDependency[Settings]
 
-    def create_resource(self, context: dg.InitResourceContext) -> KrxClient:
-        """Prepare it; the first question connects."""
-        return krx_client(self.settings)
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[KrxClient]:
+        """Prepare it for a run; the first question connects."""
+        client = krx_client(self.settings)
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 class PublicDataResource(dg.ConfigurableResource[PublicDataClient]):
@@ -107,9 +113,14 @@ class PublicDataResource(dg.ConfigurableResource[PublicDataClient]):
 
     settings: dg.ResourceDependency[Settings]
 
-    def create_resource(self, context: dg.InitResourceContext) -> PublicDataClient:
-        """Prepare it; the first question connects."""
-        return public_data_client(self.settings)
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[PublicDataClient]:
+        """Prepare it for a run; the first question connects."""
+        client = public_data_client(self.settings)
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 class MailerResource(dg.ConfigurableResource[Mailer]):

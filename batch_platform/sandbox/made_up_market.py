@@ -372,7 +372,7 @@ def _first_state() -> _State:
     volatility = random.uniform(0.012, 0.04, PLACES)
     volatility[SPLIT_PLACE] = 0.012
     turnover = np.exp(random.normal(-5.2, 0.8, PLACES))
-    turnover[HUGE_VOLUME_PLACE] = 0.33
+    turnover[HUGE_VOLUME_PLACE] = 0.6
     suspended = random.random(PLACES) < _SUSPENDED_SHARE
     suspended[[SPLIT_PLACE, HUGE_VOLUME_PLACE, LETTER_PLACE]] = False
     return _State(

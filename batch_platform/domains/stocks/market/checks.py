@@ -118,7 +118,7 @@ def daily_prices_are_from_the_exchange(
 def priced_stocks_are_listed(
     context: dg.AssetCheckExecutionContext, platform_db: dg.ResourceParam[PlatformDb]
 ) -> dg.AssetCheckResult:
-    """Every stock with a price on the checked day is listed on it."""
+    """Every stock with a price on the checked day is listed on it, if its list was read."""
     day = _days(context)[-1]
     unlisted, unpriced = MarketStore(platform_db).listing_differences(day)
     return dg.AssetCheckResult(

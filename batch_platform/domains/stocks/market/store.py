@@ -330,7 +330,10 @@ class MarketStore:
         return [row[0] for row in rows]
 
     def listing_differences(self, day: date) -> tuple[int, int]:
-        """(stocks with a price that are not listed, listed ones without a price) on a day."""
+        """(stocks with a price that are not listed, listed ones without a price) on a day.
+
+        Nothing differs on a day whose list was not read.
+        """
         rows = self._db.fetch_all(
             """
             SELECT count(*) FILTER (WHERE listing.ticker IS NULL),
@@ -339,6 +342,7 @@ class MarketStore:
             FULL JOIN (SELECT ticker FROM stocks.listings
                        WHERE %(day)s BETWEEN first_seen_date AND last_seen_date) AS listing
                 USING (ticker)
+            WHERE EXISTS (SELECT FROM stocks.listing_days WHERE date = %(day)s)
             """,
             {"day": day},
         )
