@@ -400,14 +400,9 @@ class MarketStore:
             "   AND date >= old.first_seen_date)",
             given,
         )
-        told = [column for column in _LISTING_COLUMNS if column != "ticker"]
-        old: list[LiteralString] = [f"old.{column}" for column in told]
-        new: list[LiteralString] = [
-            f"coalesce(listed.{column}, old.{column})"
-            if column in _KEPT_WHEN_UNTOLD
-            else f"listed.{column}"
-            for column in told
-        ]
+        told = _LISTING_COLUMNS[1:]
+        old = [_of_old(column) for column in told]
+        new = [_of_listed(column) for column in told]
         changed = connection.execute(
             f"UPDATE stocks.listings AS old SET ({', '.join(told)}) = ({', '.join(new)})"
             " FROM listed WHERE listed.ticker = old.ticker AND old.last_seen_date <= %(day)s"
@@ -460,6 +455,16 @@ class MarketStore:
             " ORDER BY listing_date DESC NULLS LAST, ticker LIMIT %s",
             [day, limit],
         )  # pyright: ignore[reportReturnType]
+
+
+def _of_old(column: LiteralString) -> LiteralString:
+    return f"old.{column}"
+
+
+def _of_listed(column: LiteralString) -> LiteralString:
+    listed: LiteralString = f"listed.{column}"
+    is_kept: bool = column in _KEPT_WHEN_UNTOLD
+    return f"coalesce({listed}, {_of_old(column)})" if is_kept else listed
 
 
 def _with_sectors(table: pa.Table) -> pa.Table:
