@@ -400,13 +400,13 @@ class MarketStore:
             "   AND date >= old.first_seen_date)",
             given,
         )
-        told = _LISTING_COLUMNS[1:]
-        old = [_of_old(column) for column in told]
-        new = [_of_listed(column) for column in told]
+        told: LiteralString = ", ".join(_LISTING_COLUMNS[1:])
+        old: LiteralString = ", ".join([_of_old(column) for column in _LISTING_COLUMNS[1:]])
+        new: LiteralString = ", ".join([_of_listed(column) for column in _LISTING_COLUMNS[1:]])
         changed = connection.execute(
-            f"UPDATE stocks.listings AS old SET ({', '.join(told)}) = ({', '.join(new)})"
+            f"UPDATE stocks.listings AS old SET ({told}) = ({new})"
             " FROM listed WHERE listed.ticker = old.ticker AND old.last_seen_date <= %(day)s"
-            f" AND ({', '.join(old)}) IS DISTINCT FROM ({', '.join(new)})",
+            f" AND ({old}) IS DISTINCT FROM ({new})",
             given,
         ).rowcount
         connection.execute(
