@@ -13,7 +13,7 @@ help: ## Show this list
 demo: .venv/runtime ## Make yesterday of every domain from made-up data, and say where it is
 	@$(BIN)/batch-platform demo
 
-up: .venv/runtime ## Serve database, webserver and daemon until Ctrl-C
+up: .venv/runtime ## Serve database, webserver, daemon and API until Ctrl-C
 	@$(BIN)/batch-platform up
 
 down: .venv/runtime ## End whatever still runs in the background
