@@ -9,6 +9,7 @@ import pytest
 from batch_platform.core.errors import RetryableError
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform_tests.running_api import RunningApi, running_api
+from batch_platform_tests.running_platform import wait_until
 
 
 def test_it_lives_and_is_ready(api: RunningApi) -> None:
@@ -115,3 +116,15 @@ def test_a_broken_request_does_not_end_the_server(api: RunningApi) -> None:
         assert raw.recv(100).startswith(b"HTTP/1.1 400")
     with api.client() as client:
         assert client.get("/healthz").status_code == 200
+
+
+def test_lost_connections_are_replaced(api: RunningApi) -> None:
+    with api.client() as client:
+        assert client.get("/readyz").status_code == 200
+        api.db.fetch_all(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'api'"
+        )
+        answers = [client.get("/readyz").status_code for _ in range(3)]
+        assert set(answers) <= {200, 503}
+        wait_until(lambda: client.get("/readyz").status_code == 200, 10, "ready again")
+        assert {client.get("/readyz").status_code for _ in range(5)} == {200}
