@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from batch_platform.core.settings import Settings, load_settings
+from batch_platform.domains.backups import automation as backups_automation
+from batch_platform.domains.backups.definitions import backups_definitions
 from batch_platform.domains.chats import automation as chats_automation
 from batch_platform.domains.chats.definitions import chats_definitions
 from batch_platform.domains.fortunes import automation as fortunes_automation
@@ -19,6 +21,7 @@ DEADLINES: Sequence[Deadline] = (
     *chats_automation.DEADLINES,
     *fortunes_automation.DEADLINES,
     *market_automation.DEADLINES,
+    *backups_automation.DEADLINES,
 )
 """Of every domain: by when each night's work must be there."""
 
@@ -41,6 +44,7 @@ def build_definitions(
         chats_definitions(schedule_settings),
         fortunes_definitions(schedule_settings),
         stocks_definitions(schedule_settings),
+        backups_definitions(schedule_settings),
     )
     return dg.Definitions.merge(
         domains,

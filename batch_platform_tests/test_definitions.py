@@ -103,7 +103,7 @@ def test_checks_are_sentences_and_those_that_must_stop_the_rest_do(
     for key in graph.asset_check_keys:
         asset = key.asset_key.to_user_string()
         found.setdefault(asset, {})[key.name] = graph.get(key).blocking
-        assert re.search("_(is|are|has|have|add|adds|agree|agrees)_", key.name), key.name
+        assert re.search("_(is|are|has|have|add|adds|agree|agrees)_|_restores$", key.name), key.name
     assert {asset: found[asset] for asset in CHECKS} == CHECKS
 
 

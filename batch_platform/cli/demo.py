@@ -42,6 +42,8 @@ def _tomorrow(on: date) -> str:
 PARTS: Sequence[DemoPart] = (
     DemoPart("chats_night_job", _yesterday),
     DemoPart("fortunes_night_job", _tomorrow),
+    # Last: it holds what the others made.
+    DemoPart("backups_database_job", _yesterday),
 )
 """In the order in which they run."""
 

@@ -26,7 +26,7 @@ from urllib.parse import quote
 import psycopg
 
 from batch_platform.core.errors import ConfigurationError, PlatformError, RetryableError
-from batch_platform.gateways.leased_process import Lease, ServiceFolder, serve
+from batch_platform.gateways.leased_process import Lease, ServiceFolder, serve, stop
 
 USER = "batch_platform"
 SERVER_OPTIONS = {
@@ -47,11 +47,14 @@ _START_SECONDS = 60
 _STOP_SECONDS = 30
 
 
-def lease_embedded_server(home: Path) -> tuple[Lease, str]:
+def lease_embedded_server(
+    home: Path, options: Mapping[str, str] | None = None
+) -> tuple[Lease, str]:
     """Use the embedded server of a home folder, starting it if nobody has.
 
     Args:
         home: The profile's folder; the server's files go to `postgres/` in it.
+        options: Settings of the server that differ from `SERVER_OPTIONS`, if this starts it.
 
     Returns:
         The lease to keep while the server is needed, and the server's URL without a database:
@@ -62,7 +65,8 @@ def lease_embedded_server(home: Path) -> tuple[Lease, str]:
         RetryableError: It was not ready in time.
     """
     folder = server_folder(home)
-    lease = Lease(folder, ["-m", __name__, str(folder.path)])
+    changed = [f"{name}={value}" for name, value in (options or {}).items()]
+    lease = Lease(folder, ["-m", __name__, str(folder.path), *changed])
     password = (folder.path / "password").read_text().strip()
     port = lease.description["port"]
     url = f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/"
@@ -97,6 +101,16 @@ def _await_answer(url: str, folder: ServiceFolder) -> None:
 def server_folder(home: Path) -> ServiceFolder:
     """Where the embedded server of a home folder keeps its files."""
     return ServiceFolder(home / "postgres")
+
+
+def remove_embedded_server(home: Path) -> None:
+    """End the embedded server of a home folder and remove all that it stored."""
+    folder = server_folder(home)
+    stop(folder)
+    outside = folder.path / "outside"
+    if outside.exists():
+        shutil.rmtree(_CLOSED_PROJECT_ROOT / outside.read_text().strip(), ignore_errors=True)
+    shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def bundled_binaries() -> Path:
@@ -149,9 +163,15 @@ def _is_open_to(account: _Account, path: Path) -> bool:
 class EmbeddedPostgres:
     """One PostgreSQL server as a child of this process. Implements `leased_process.Service`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Prepare a server whose files are in `folder`; nothing starts yet."""
+    def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
+        """Prepare a server whose files are in `folder`; nothing starts yet.
+
+        Args:
+            folder: Its folder.
+            options: Settings that differ from `SERVER_OPTIONS`.
+        """
         self._folder = folder
+        self._options = {**SERVER_OPTIONS, **(options or {})}
         self._account = _account()
         self._server: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -287,7 +307,7 @@ class EmbeddedPostgres:
         """Start the server, again while a dead one's lock file is still believed."""
         deadline = time.monotonic() + _START_SECONDS
         while True:
-            options = {**SERVER_OPTIONS, "port": str(self._port)}
+            options = {**self._options, "port": str(self._port)}
             self._server = subprocess.Popen(
                 [
                     str(self._binaries / "postgres"),
@@ -360,10 +380,11 @@ def _is_alive(pid: int) -> bool:
 
 
 def main() -> None:
-    """Serve the embedded server of the folder given as the only argument."""
+    """Serve the embedded server of the folder given first, with the options `name=value` after."""
     folder = Path(sys.argv[1])
+    options = dict(argument.split("=", 1) for argument in sys.argv[2:])
     try:
-        serve(ServiceFolder(folder), EmbeddedPostgres(folder))
+        serve(ServiceFolder(folder), EmbeddedPostgres(folder, options))
     except PlatformError as error:
         sys.exit(str(error))
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,6 +91,90 @@ def atomic_file(path: Path, *, setting: str) -> Generator[Path]:
 
 
 @contextmanager
+def atomic_folder(path: Path, *, setting: str) -> Generator[tuple[Path, int]]:
+    """Hand out a temporary folder, private to this user, that becomes `path` when the block ends.
+
+    As with `atomic_file`: beside its final place, on the disk before it is renamed, gone after an
+    error; folders that killed processes left there are removed first.
+
+    Args:
+        path: The folder to make; must not exist.
+        setting: The variable or option that chose the folder around it, for the error's remedy.
+
+    Returns:
+        The temporary folder, and a descriptor that claims it: a program that writes into it
+        inherits that, so that the folder counts as abandoned only when the program has ended too.
+
+    Raises:
+        ConfigurationError: The folder cannot be made or written to.
+        RetryableError: The disk is full.
+    """
+    with temporary_folder(path.parent, setting=setting) as (temporary, claim):
+        try:
+            yield temporary, claim
+            _sync_tree(temporary)
+        except OSError as error:
+            raise (_full_disk(path, None) if error.errno in _FULL_DISK else error) from error
+        with _plain_errors(path, setting):
+            temporary.rename(path)
+            _sync_folder(path.parent)
+
+
+@contextmanager
+def temporary_folder(
+    parent: Path, *, setting: str, remove: Callable[[Path], object] | None = None
+) -> Generator[tuple[Path, int]]:
+    """Hand out a folder, private to this user, that is gone when the block ends.
+
+    Those that killed processes left in `parent` are removed first.
+
+    Args:
+        parent: Where it is made.
+        setting: The variable or option that chose `parent`, for the error's remedy.
+        remove: Removes what is more than files, before the files.
+
+    Returns:
+        The folder and its claim; see `atomic_folder`.
+    """
+    with _plain_errors(parent, setting):
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned_folders(parent, remove)
+        temporary, claim = _claimed_folder(parent)
+    try:
+        yield temporary, claim
+    finally:
+        if remove is not None and temporary.exists():
+            remove(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(claim)
+
+
+def remove_abandoned_folders(
+    parent: Path, remove: Callable[[Path], object] | None = None
+) -> list[Path]:
+    """Remove what killed processes left half-made in `parent`; return what it was."""
+    removed: list[Path] = []
+    for temporary in parent.glob(TEMPORARY_PATTERN):
+        if not temporary.is_dir():
+            continue
+        try:
+            claim = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue  # gone by now, or another user's: not ours to judge
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if remove is not None:
+                remove(temporary)
+            shutil.rmtree(temporary, ignore_errors=True)
+            removed.append(temporary)
+        except BlockingIOError:
+            continue  # its writer lives
+        finally:
+            os.close(claim)
+    return removed
+
+
+@contextmanager
 def _plain_errors(path: Path, setting: str) -> Generator[None]:
     try:
         yield
@@ -114,6 +198,28 @@ def _claimed_temporary(folder: Path) -> tuple[Path, int]:
         if temporary.exists():
             return temporary, claim
         os.close(claim)  # another process swept it between its creation and its lock
+
+
+def _claimed_folder(folder: Path) -> tuple[Path, int]:
+    while True:
+        temporary = folder / f".{secrets.token_hex(8)}.partial"
+        temporary.mkdir(mode=0o700)
+        try:
+            claim = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # another process swept it at once
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        if temporary.exists():
+            return temporary, claim
+        os.close(claim)  # another process swept it between its creation and its lock
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with (Path(parent) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        _sync_folder(Path(parent))
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -117,6 +117,8 @@ def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
         "SENDER_EMAIL": "batch@sandbox.invalid",
         "RECIPIENT_EMAILS": "manager@sandbox.invalid",
         "MAILTO": "operator@sandbox.invalid",
+        # A laptop with little room may try it too: what the demo backs up is small.
+        "BACKUP_MIN_FREE_GB": 1,
     }
     lines = ["# Written by the demo. Everything behind these addresses is made up."]
     lines += [f"{name}='{value}'" for name, value in values.items()]

@@ -123,6 +123,11 @@ class Settings(BaseModel):
         }
         return bool(sources.get(domain, True))
 
+    @property
+    def backup_folder(self) -> Path:
+        """Folder of the backups, absolute."""
+        return (self.backups.folder or self.home / "backups").expanduser().resolve()
+
     def variables(self) -> Iterator[tuple[str, str, str, object, str]]:
         """Yield (section, variable, attribute, value, description) of every setting, in order."""
         for section_name in type(self).model_fields:

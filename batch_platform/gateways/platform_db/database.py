@@ -35,7 +35,6 @@ _SESSION_OPTIONS = {
 }
 _APPLICATION_NAME_LENGTH = 63
 _STREAMED_ROWS = 5_000
-_REMEDY = "Check PLATFORM_DATABASE_URL"
 
 
 class PlatformDb:
@@ -43,10 +42,12 @@ class PlatformDb:
 
     Args:
         url: libpq URL, `postgresql://user:password@host:port/database`.
+        setting: The variable that it comes from, for the remedy in an error.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, setting: str = "PLATFORM_DATABASE_URL") -> None:
         self.url = url
+        self.setting = setting
 
     def __repr__(self) -> str:
         return f"PlatformDb({self.address})"
@@ -79,9 +80,9 @@ class PlatformDb:
                 "Look for a long transaction in pg_stat_activity",
             ) from error
         except psycopg.errors.InsufficientPrivilege as error:
-            raise lacking_right(error, self.address) from error
+            raise lacking_right(error, self.address, self.setting) from error
         except psycopg.OperationalError as error:
-            raise _as_platform_error(error, self.address) from error
+            raise _as_platform_error(error, self.address, self.setting) from error
 
     def _open(self, name: str) -> psycopg.Connection:
         try:
@@ -93,7 +94,7 @@ class PlatformDb:
                 options=" ".join(f"-c {key}={value}" for key, value in _SESSION_OPTIONS.items()),
             )
         except psycopg.OperationalError as error:
-            raise _as_platform_error(error, self.address) from error
+            raise _as_platform_error(error, self.address, self.setting) from error
 
     def fetch_all(
         self, query: LiteralString, parameters: Parameters = None
@@ -187,11 +188,12 @@ def holders(connection: psycopg.Connection) -> Sequence[str]:
     return [row[0] for row in rows]
 
 
-def lacking_right(error: psycopg.Error, address: str) -> ConfigurationError:
+def lacking_right(
+    error: psycopg.Error, address: str, setting: str = "PLATFORM_DATABASE_URL"
+) -> ConfigurationError:
     """What to raise when the server does not let the platform's user do something."""
     return ConfigurationError(
-        f"The user of PLATFORM_DATABASE_URL lacks a right at {address}:"
-        f" {error.diag.message_primary}",
+        f"The user of {setting} lacks a right at {address}: {error.diag.message_primary}",
         "Make that user the database's owner, or grant the right",
     )
 
@@ -209,7 +211,10 @@ def _holder_of(connection: psycopg.Connection, key: int) -> str:
     return row[0] if row else "a run that has just ended"
 
 
-def _as_platform_error(error: psycopg.OperationalError, address: str) -> PlatformError:
+def _as_platform_error(
+    error: psycopg.OperationalError, address: str, setting: str
+) -> PlatformError:
+    remedy = f"Check {setting}"
     reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
     configuration = (
         psycopg.errors.InvalidPassword,
@@ -219,7 +224,7 @@ def _as_platform_error(error: psycopg.OperationalError, address: str) -> Platfor
     # libpq reports failures before the session exists without an SQLSTATE: only its words tell.
     words = ("authentication failed", "does not exist", "resolve host", "no password")
     if isinstance(error, configuration) or any(word in reason for word in words):
-        return ConfigurationError(f"The database at {address} refused us: {reason}", _REMEDY)
+        return ConfigurationError(f"The database at {address} refused us: {reason}", remedy)
     if isinstance(error, psycopg.errors.DiskFull):
         return RetryableError(f"The database's disk is full: {reason}", "Free some space")
-    return RetryableError(f"The database at {address} does not answer: {reason}", _REMEDY)
+    return RetryableError(f"The database at {address} does not answer: {reason}", remedy)

@@ -29,6 +29,8 @@ SECRETS = {
     "INTERVENTIONS_DATABASE_URL": f"postgresql://user:{CANARY}@127.0.0.1:1/ibs",
     "CELERY_BROKER_URL": f"redis://:{CANARY}@127.0.0.1:1/0",
     "CELERY_RESULT_BACKEND": f"redis://:{CANARY}@127.0.0.1:1/0",
+    "BACKUP_DATABASE_URLS": f"postgresql://user:{CANARY}@127.0.0.1:1/other",
+    "BACKUP_SCRATCH_URL": f"postgresql://user:{CANARY}@127.0.0.1:1/postgres",
     "KRX_AUTH_KEY": CANARY,
     "PUBLIC_DATA_SERVICE_KEY": CANARY,
     "OPENDART_API_KEY": CANARY,

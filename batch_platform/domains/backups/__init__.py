@@ -1,0 +1,1 @@
+"""Backups that are known to restore: dumps, incremental backups, snapshots of tables."""
