@@ -168,14 +168,11 @@ def restore(
 
 def _row(backup: Backup, settings: Settings) -> tuple[object, ...]:
     manifest, seen = backup.manifest, backup.verification
-    rows = (
-        sum(table.rows for each in manifest.databases for table in each.tables) if manifest else 0
-    )
     return (
         backup.backup_id,
         manifest.day if manifest else "-",
         f"{manifest.size_bytes / 1e6:,.1f}" if manifest else "-",
-        f"{rows:,}",
+        f"{manifest.row_count:,}" if manifest and manifest.row_count else "-",
         manifest.codec if manifest else "-",
         marked(_STATES[backup.state]),
         f"{seen.verified_at.astimezone(settings.platform.zone):%Y-%m-%d %H:%M}" if seen else "-",

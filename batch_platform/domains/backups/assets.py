@@ -9,7 +9,9 @@ import dagster as dg
 
 from batch_platform.core.days import Clock
 from batch_platform.core.settings import Settings
+from batch_platform.domains.backups.increments import create_increment
 from batch_platform.domains.backups.logic import require_last_day
+from batch_platform.domains.backups.models import BackupKind, Manifest
 from batch_platform.domains.backups.partitions import backup_days
 from batch_platform.domains.backups.sources import databases
 from batch_platform.domains.backups.workflow import create_dump
@@ -54,29 +56,87 @@ def database_backup(
             clock=clock,
             progress=progress.for_step(context),
         )
+    return _reported(manifest, seconds(), settings)
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    partitions_def=backup_days,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    owners=_OWNERS,
+    kinds={"postgresql", "file"},
+    tags={"personal_data": "yes"},
+)
+def incremental_backup(
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    clock: dg.ResourceParam[Clock],
+    progress: dg.ResourceParam[ProgressListener],
+) -> dg.MaterializeResult[Any]:
+    """One folder with what changed since the copy before; on Sundays with the whole server.
+
+    Where server or rights do not allow copies of its files: the partitions that were overwritten
+    since Sunday's dump, as Parquet.
+    """
+    day, seconds = partition_day(context), stopwatch()
+    require_last_day(day, clock, settings.platform.zone)
+    with working_on_partition(context, platform_db):
+        manifest = create_increment(
+            day,
+            db=platform_db,
+            settings=settings,
+            clock=clock,
+            progress=progress.for_step(context),
+        )
+    return _reported(manifest, seconds(), settings)
+
+
+def _reported(
+    manifest: Manifest | None, seconds: float, settings: Settings
+) -> dg.MaterializeResult[Any]:
+    """What the webserver shows of a backup."""
+    if manifest is None:
+        return materialized(
+            rows=0,
+            seconds=seconds,
+            is_made_up=settings.is_made_up,
+            details={"note": "Switched off (BACKUP_INCREMENTAL)"},
+        )
     return materialized(
-        rows=sum(table.rows for each in manifest.databases for table in each.tables),
-        seconds=seconds(),
+        rows=manifest.row_count,
+        seconds=seconds,
         is_made_up=settings.is_made_up,
-        preview=markdown_table(
-            ["database", "tables", "MB", "dump MB", "seconds"],
-            [
-                [
-                    each.name,
-                    len(each.tables),
-                    round(each.database_bytes / 1e6, 1),
-                    round(each.dump_bytes / 1e6, 1),
-                    each.seconds,
-                ]
-                for each in manifest.databases
-            ],
-        ),
+        preview=_preview(manifest),
         details={
             "path": dg.MetadataValue.path(str(settings.backup_folder / manifest.backup_id)),
             "size_bytes": manifest.size_bytes,
             "size_mb": round(manifest.size_bytes / 1e6, 1),
+            "kind": str(manifest.kind),
+            "note": manifest.note or "none",
             "codec": manifest.codec,
             "program": manifest.program_version,
             "not_included": "\n".join(manifest.not_included),
         },
+    )
+
+
+def _preview(manifest: Manifest) -> str:
+    if manifest.kind is BackupKind.CHANGED_DAYS:
+        return markdown_table(
+            ["table", "partition", "rows"],
+            [[each.table, each.where, each.rows] for each in manifest.changed[:20]],
+        )
+    return markdown_table(
+        ["database", "tables", "MB", "dump MB", "seconds"],
+        [
+            [
+                each.name,
+                len(each.tables),
+                round(each.database_bytes / 1e6, 1),
+                round(each.dump_bytes / 1e6, 1),
+                each.seconds,
+            ]
+            for each in manifest.databases
+        ],
     )

@@ -8,7 +8,7 @@ from datetime import time, timedelta
 import dagster as dg
 
 from batch_platform.core.settings import Settings
-from batch_platform.domains.backups.assets import database_backup
+from batch_platform.domains.backups.assets import database_backup, incremental_backup
 from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
 
@@ -19,6 +19,13 @@ backups_database_job = dg.define_asset_job(
     "backups_database_job",
     selection=dg.AssetSelection.assets(database_backup),
     description="A dump of every database, proved by a restore.",
+    tags={"domain": "backups"},
+)
+
+backups_incremental_job = dg.define_asset_job(
+    "backups_incremental_job",
+    selection=dg.AssetSelection.assets(incremental_backup),
+    description="What changed since the copy before; the whole server on Sundays.",
     tags={"domain": "backups"},
 )
 
@@ -41,5 +48,14 @@ def backups_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             default_status=dg.DefaultScheduleStatus.RUNNING,
             description="Backs up every database and proves it by a restore.",
             execution_fn=yesterday,
-        )
+        ),
+        dg.ScheduleDefinition(
+            name="backups_incremental_schedule",
+            job=backups_incremental_job,
+            cron_schedule=settings.backups.incremental_cron,
+            execution_timezone=ZONE_NAME,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Copies what changed on the server since the copy before.",
+            execution_fn=yesterday,
+        ),
     ]

@@ -12,10 +12,12 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
 from batch_platform.core.errors import NoDataError, PermanentError
+from batch_platform.domains.backups.logic import Held
 from batch_platform.domains.backups.models import (
     MANIFEST_NAME,
     VERIFICATION_NAME,
@@ -222,6 +224,31 @@ def newest(backups: Sequence[Backup], *kinds: str) -> Backup | None:
         if each.is_usable and each.manifest is not None and each.manifest.kind in kinds
     ]
     return usable[-1] if usable else None
+
+
+def held(backup: Backup, zone: ZoneInfo) -> Held:
+    """What the rules (`logic`) know of a backup.
+
+    Args:
+        backup: The backup.
+        zone: The zone of its calendar day.
+
+    Raises:
+        PermanentError: Its manifest cannot be read, so nothing is known.
+    """
+    manifest = backup.manifest
+    if manifest is None:
+        raise PermanentError(f"The manifest of {backup.backup_id} cannot be read")
+    return Held(
+        backup_id=backup.backup_id,
+        kind=manifest.kind,
+        made_on=manifest.started_at.astimezone(zone).date(),
+        order=manifest.started_at,
+        parent_id=manifest.parent_id,
+        base_id=manifest.base_id,
+        state=backup.state,
+        system_identifier=manifest.system_identifier,
+    )
 
 
 def _with_parents(backup: Backup, by_id: dict[str, Backup]) -> Backup:

@@ -122,6 +122,8 @@ class Manifest(_Frozen):
         program_version: Of `pg_dump` or `pg_basebackup`.
         platform_revision: Of the platform's tables.
         note: Why it is what it is, when that is not plain.
+        system_identifier: Of the server's cluster, for copies of the whole server.
+        user: A role of that server, for those copies.
         not_included: What a restored platform needs from elsewhere.
     """
 
@@ -143,6 +145,7 @@ class Manifest(_Frozen):
     databases: tuple[DatabaseFigures, ...] = ()
     changed: tuple[ChangedPartition, ...] = ()
     system_identifier: str = ""
+    user: str = ""
     not_included: tuple[str, ...] = ()
     files: tuple[FileFigures, ...]
 
@@ -150,6 +153,12 @@ class Manifest(_Frozen):
     def size_bytes(self) -> int:
         """Bytes of all files."""
         return sum(file.size_bytes for file in self.files)
+
+    @property
+    def row_count(self) -> int:
+        """Rows that were counted; 0 for copies of a server's files."""
+        of_tables = (table.rows for each in self.databases for table in each.tables)
+        return sum(of_tables) + sum(each.rows for each in self.changed)
 
 
 class SeenFile(_Frozen):

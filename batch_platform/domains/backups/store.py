@@ -35,8 +35,7 @@ class BackupStore:
                     manifest.size_bytes,
                     sum(database.database_bytes for database in manifest.databases),
                     len(tables) or len({each.table for each in manifest.changed}),
-                    sum(table.rows for table in tables)
-                    + sum(each.rows for each in manifest.changed),
+                    manifest.row_count,
                     manifest_sha256,
                     manifest.is_made_up,
                 ],

@@ -3,8 +3,10 @@
 from batch_platform.core.days import Clock
 from batch_platform.core.progress import ProgressReport, unheard
 from batch_platform.core.settings import Settings
+from batch_platform.domains.backups.chains import verify_link
+from batch_platform.domains.backups.changed_days import verify_changed_days
 from batch_platform.domains.backups.folder import BackupFolder
-from batch_platform.domains.backups.models import Verification
+from batch_platform.domains.backups.models import BackupKind, Verification
 from batch_platform.domains.backups.store import BackupStore
 from batch_platform.domains.backups.workflow import verify_dump
 from batch_platform.gateways.platform_db import PlatformDb
@@ -37,7 +39,18 @@ def verify(
     folder = BackupFolder(settings.backup_folder)
     folder.backup(backup_id)
     manifest = folder.manifest(backup_id)
-    found = verify_dump(manifest, settings=settings, clock=clock, method=method, progress=progress)
+    if manifest.kind is BackupKind.DUMP:
+        found = [
+            verify_dump(manifest, settings=settings, clock=clock, method=method, progress=progress)
+        ]
+    elif manifest.kind is BackupKind.CHANGED_DAYS:
+        found = [verify_changed_days(manifest, settings=settings, clock=clock)]
+    else:
+        found = verify_link(
+            manifest, settings=settings, clock=clock, method=method, progress=progress
+        )
     if db is not None:
-        BackupStore(db).add_verification(manifest, found.manifest_sha256, found)
-    return found
+        for each in found:
+            of = manifest if each.backup_id == backup_id else folder.manifest(each.backup_id)
+            BackupStore(db).add_verification(of, each.manifest_sha256, each)
+    return found[-1]

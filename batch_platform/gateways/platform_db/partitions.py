@@ -65,6 +65,7 @@ class PartitionTransaction:
         self.connection.execute(
             sql.SQL("DELETE FROM {} WHERE {}").format(name, condition), list(where.values())
         )
+        self._note_overwritten(table, where)
         return self.append(table, batches)
 
     def reconcile(
@@ -137,7 +138,27 @@ class PartitionTransaction:
             scope,
         )
         self.connection.execute(sql.SQL("DROP TABLE {}").format(staging))
-        return RowChanges(inserted.rowcount, changed.rowcount, removed.rowcount)
+        changes = RowChanges(inserted.rowcount, changed.rowcount, removed.rowcount)
+        if inserted.rowcount or changed.rowcount or removed.rowcount:
+            for value in where[1]:
+                self._note_overwritten(table, {where[0]: value})
+        return changes
+
+    def _note_overwritten(self, table: str, where: Mapping[str, Any]) -> None:
+        """Remember that the partition changed: an incremental backup takes what did."""
+        pairs = [part for column, value in where.items() for part in (column, value)]
+        partition = sql.SQL(", ").join(
+            sql.SQL("%s::text, ({})::text").format(sql.Placeholder()) for _ in where
+        )
+        self.connection.execute(
+            sql.SQL(
+                "INSERT INTO operations.overwritten_partitions AS known"
+                " VALUES (%s, jsonb_build_object({}), pg_current_xact_id(), now())"
+                " ON CONFLICT (table_name, partition) DO UPDATE"
+                " SET written_by = excluded.written_by, overwritten_at = excluded.overwritten_at"
+            ).format(partition),
+            [table, *pairs],
+        )
 
     def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> int:
         """Copy rows in without deleting any; otherwise like `overwrite`.

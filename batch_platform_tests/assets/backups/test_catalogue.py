@@ -5,9 +5,18 @@ import pytest
 
 from batch_platform.build import DEADLINES, build_definitions
 
-ASSETS = {"backups/database_backup": ("daily", {"postgresql", "file"}, set())}
-CHECKS = {"backups/database_backup": {"backup_restores": True}}
-SCHEDULES = {"backups_database_schedule": ("backups_database_job", "0 1 * * *")}
+ASSETS = {
+    "backups/database_backup": ("daily", {"postgresql", "file"}, set()),
+    "backups/incremental_backup": ("daily", {"postgresql", "file"}, set()),
+}
+CHECKS = {
+    "backups/database_backup": {"backup_restores": True},
+    "backups/incremental_backup": {"incremental_chain_is_whole": True},
+}
+SCHEDULES = {
+    "backups_database_schedule": ("backups_database_job", "0 1 * * *"),
+    "backups_incremental_schedule": ("backups_incremental_job", "30 1 * * *"),
+}
 
 
 @pytest.fixture(scope="module")
