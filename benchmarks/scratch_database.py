@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from batch_platform.gateways.embedded_postgres import lease_embedded_server, ser
 from batch_platform.gateways.leased_process import stop
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.migrations import migrate
+
+_one_at_a_time = threading.Lock()
+"""Migrations of two databases in two threads get in each other's way: Alembic's state is global."""
 
 
 @contextmanager
@@ -24,7 +28,8 @@ def scratch_database() -> Generator[PlatformDb]:
         with psycopg.connect(f"{url}postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE benchmark")
         db = PlatformDb(f"{url}benchmark")
-        migrate(db)
+        with _one_at_a_time:
+            migrate(db)
         yield db
     finally:
         lease.release()
