@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
@@ -17,6 +18,9 @@ from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_services import open_platform_db
+
+THREADS = 16
+"""In which plain `def` routes run."""
 
 _GUARDED: tuple[APIRouter, ...] = (
     schedules.router,
@@ -42,6 +46,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        # Each thread may hold a connection of its own, and the night needs some too.
+        current_default_thread_limiter().total_tokens = THREADS
         app.state.database = ApiDatabase(open_db or (lambda: open_platform_db(settings)))
         app.state.gate = TokenGate(app.state.database)
         yield

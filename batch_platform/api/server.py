@@ -22,9 +22,7 @@ def serve_api(settings: Settings) -> None:
             reach it while there is no token.
         RetryableError: It would serve others, and the database does not answer.
     """
-    logging.basicConfig(
-        level=settings.platform.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    _log_with_times(settings.platform.log_level)
     if not settings.api.is_loopback:
         require_tokens_or_loopback(settings.api, TokenBook(open_platform_db(settings)))
     with listener(settings.api) as socket:
@@ -47,3 +45,11 @@ def server_of(app: FastAPI) -> uvicorn.Server:
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
     )
+
+
+def _log_with_times(level: str) -> None:
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    ours = logging.getLogger("batch_platform")
+    # A command's lines for a person would tell everything a second time.
+    ours.handlers.clear()
+    ours.setLevel(level)
