@@ -4,6 +4,8 @@ Nothing here logs, retries or exits: what to do with an error is decided by its 
 `orchestration.steps` for a run and in `cli.main` for a command.
 """
 
+from datetime import datetime
+
 
 class PlatformError(Exception):
     """Base of every error the platform raises on purpose.
@@ -44,6 +46,21 @@ class RetryableError(PlatformError):
     ) -> None:
         super().__init__(problem, remedy)
         self.retry_after_seconds = retry_after_seconds
+
+
+class UnavailableUntilError(PermanentError):
+    """The other side serves nobody for hours: this run ends, and a later one may succeed.
+
+    Permanent for the run that meets it, which would otherwise sleep and hold its partition.
+
+    Args:
+        problem: As in `PlatformError`.
+        retry_at: From when on trying again is worth it; with a zone.
+    """
+
+    def __init__(self, problem: str, retry_at: datetime) -> None:
+        super().__init__(problem, f"Run again from {retry_at:%Y-%m-%d %H:%M %Z} on")
+        self.retry_at = retry_at
 
 
 class PartitionBusyError(PermanentError):

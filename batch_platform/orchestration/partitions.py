@@ -34,6 +34,16 @@ def monthly_partitions(first_day: date) -> dg.MonthlyPartitionsDefinition:
     return dg.MonthlyPartitionsDefinition(start_date=start, timezone=ZONE_NAME)
 
 
+def quarterly_partitions(first_day: date) -> dg.TimeWindowPartitionsDefinition:
+    """Calendar quarters, named after their first day, from that of `first_day` to the last over."""
+    return dg.TimeWindowPartitionsDefinition(
+        start=_quarter_start(first_day).isoformat(),
+        fmt="%Y-%m-%d",
+        cron_schedule="0 0 1 1,4,7,10 *",
+        timezone=ZONE_NAME,
+    )
+
+
 def partition_day(context: dg.AssetExecutionContext) -> date:
     """The day (or a month's first day) that a step works on."""
     return date.fromisoformat(context.partition_key)
@@ -45,6 +55,13 @@ def partition_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionCon
         return [date.fromisoformat(context.partition_key)]
     window = context.partition_key_range
     return list(days_between(date.fromisoformat(window.start), date.fromisoformat(window.end)))
+
+
+def partition_quarters(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+) -> list[date]:
+    """The first days of the quarters that a step works on, in order."""
+    return [day for day in partition_days(context) if day == _quarter_start(day)]
 
 
 def checked_day(context: dg.AssetCheckExecutionContext) -> date:
@@ -59,3 +76,7 @@ def checked_days(context: dg.AssetCheckExecutionContext, by_itself: date) -> lis
     if context.has_partition_key or context.has_partition_key_range:
         return partition_days(context)
     return [by_itself]
+
+
+def _quarter_start(day: date) -> date:
+    return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)

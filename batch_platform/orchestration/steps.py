@@ -1,7 +1,7 @@
 """How a step works on its partition: alone, and again later when something failed for now."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import Any
 
@@ -39,6 +39,14 @@ def working_on_partition(
         yield
 
 
+def holding(
+    context: dg.AssetExecutionContext, db: PlatformDb
+) -> Callable[[Sequence[str]], AbstractContextManager[None]]:
+    """What a workflow of many partitions calls to hold some of its step's at a time."""
+    asset, holder = context.asset_key.to_user_string(), f"run {context.run.run_id}"
+    return lambda partitions: db.hold_all(asset, partitions, holder=holder)
+
+
 @contextmanager
 def trying_again_later(context: dg.AssetExecutionContext) -> Generator[None, None, None]:
     """Let a failure that may pass run the step once more, later.
@@ -73,8 +81,20 @@ def make_each_day(
         PartitionBusyError: Another run works on one of them; it is named.
         RetryRequested: Dagster's signal to try again.
     """
+    return make_each(context, db, partition_days(context), make, is_made_up=is_made_up)
+
+
+def make_each(
+    context: dg.AssetExecutionContext,
+    db: PlatformDb,
+    partitions: Sequence[date],
+    make: Callable[[date], MadePartition],
+    *,
+    is_made_up: bool,
+) -> dg.MaterializeResult[Any]:
+    """Make partitions that are named after days; otherwise like `make_each_day`."""
     made: dict[str, MadePartition] = {}
-    for day in partition_days(context):
+    for day in partitions:
         with working_on_partition(context, db, day.isoformat()):
             made[day.isoformat()] = make(day)
     return materialized_partitions(context, made, is_made_up=is_made_up)

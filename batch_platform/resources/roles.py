@@ -22,6 +22,7 @@ from batch_platform.core.settings import (
 from batch_platform.gateways.krx import KrxClient
 from batch_platform.gateways.llm import BulkLlm, open_bulk_llm
 from batch_platform.gateways.mail import Mailer
+from batch_platform.gateways.opendart import OpenDart
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_services import lease_sandbox, open_platform_db
 from batch_platform.gateways.public_data import PublicDataClient
@@ -123,6 +124,18 @@ class PublicDataResource(dg.ConfigurableResource[PublicDataClient]):
             client.close()
 
 
+class OpenDartResource(dg.ConfigurableResource[OpenDart]):
+    """The disclosure office's interface."""
+
+    settings: dg.ResourceDependency[Settings]
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[OpenDart]:
+        """Prepare it for a run; the first question connects."""
+        with opendart(self.settings) as client:
+            yield client
+
+
 class MailerResource(dg.ConfigurableResource[Mailer]):
     """The mail server; may be not configured, and says so."""
 
@@ -196,6 +209,26 @@ def public_data_client(settings: Settings) -> PublicDataClient:
     return PublicDataClient(settings.stocks.public_data_base_url, settings.stocks.public_data_key)
 
 
+def opendart(settings: Settings) -> OpenDart:
+    """The disclosure office's interface.
+
+    Raises:
+        ConfigurationError: `OPENDART_API_KEY` is not set.
+    """
+    stocks = settings.stocks
+    if stocks.opendart_key is None:
+        raise ConfigurationError(
+            "OPENDART_API_KEY is not set, so there are no statements to read",
+            "Get a key at opendart.fss.or.kr and set it, or try `make demo`",
+        )
+    return OpenDart(
+        stocks.opendart_base_url,
+        stocks.opendart_key,
+        clock=utc_now,
+        seconds_between_calls=stocks.opendart_seconds_between_calls,
+    )
+
+
 def bulk_llm(settings: Settings, db: PlatformDb) -> BulkLlm:
     """The model engine on the platform's database."""
     return open_bulk_llm(
@@ -224,6 +257,7 @@ def all_resources(
         "llm": LlmResource(settings=settings_role, platform_db=db_role),
         "krx": KrxResource(settings=settings_role),
         "public_data": PublicDataResource(settings=settings_role),
+        "opendart": OpenDartResource(settings=settings_role),
         "mailer": MailerResource(settings=settings_role),
         "progress": ProgressResource(),
         **swapped,

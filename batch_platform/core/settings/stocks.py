@@ -27,6 +27,9 @@ class StocksSettings(Section):
     opendart_base_url: str = variable(
         "OPENDART_BASE_URL", "https://opendart.fss.or.kr/api/", "Address of OpenDART"
     )
+    opendart_seconds_between_calls: float = variable(
+        "OPENDART_SECONDS_BETWEEN_CALLS", 0.2, "Least time between two calls to OpenDART", ge=0
+    )
     first_day: date = variable(
         "STOCKS_FIRST_DAY", date(2015, 1, 1), "First day whose prices can be asked for"
     )
