@@ -6,7 +6,7 @@ quickly. Prices are put into their table as the market half would write them.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -28,6 +28,8 @@ KEY = "canary-opendart-key-0123456789abcdef"
 COMPANIES = 60
 TODAY = date(2016, 12, 20)
 QUARTER = Quarter(2016, 3)
+ASSETS = ("corp_codes", "financial_statements", "financial_ratios")
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
@@ -75,16 +77,15 @@ class FinancialWorld:
     office: OpenDartServer
     url: str
     instance: dg.DagsterInstance
-    variables: dict[str, object] = field(default_factory=dict[str, object])
+    key: str = KEY
 
     @property
     def settings(self) -> Settings:
         return settings_of(
             Profile.DEMO,
             OPENDART_BASE_URL=self.url,
-            OPENDART_API_KEY=KEY,
             OPENDART_SECONDS_BETWEEN_CALLS=0,
-            **self.variables,
+            **({"OPENDART_API_KEY": self.key} if self.key else {}),
         )
 
     def companies(self) -> Sequence[Company]:
@@ -115,6 +116,23 @@ class FinancialWorld:
         """Value days in one run."""
         return self._run("stocks_valuations_job", first, last or first, (), {}, True)
 
+    def check(self, day: date, job: str) -> dict[str, bool]:
+        """Evaluate the checks of a job's assets on a partition, without making anything."""
+        assets = ("valuations",) if "valuations" in job else ASSETS
+        checks = dg.AssetSelection.checks_for_assets(*(dg.AssetKey(["stocks", a]) for a in assets))
+        checking = dg.define_asset_job("checks", checks)
+        definitions = dg.Definitions.merge(
+            build_definitions(self.settings, {"platform_db": self.db}),
+            dg.Definitions(jobs=[checking]),
+        )
+        result = definitions.resolve_job_def("checks").execute_in_process(
+            run_config=_QUIET,
+            instance=self.instance,
+            tags={"dagster/partition": day.isoformat()},
+            raise_on_error=False,
+        )
+        return Made(result, self.instance).checks
+
     def _run(
         self,
         job: str,
@@ -132,10 +150,7 @@ class FinancialWorld:
             }
         definitions = build_definitions(self.settings, {"platform_db": self.db})
         result = definitions.resolve_job_def(job).execute_in_process(
-            run_config={
-                "ops": ops,
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
+            run_config={"ops": ops, **_QUIET},
             instance=self.instance,
             partition_key=first.isoformat() if first == last else None,
             asset_selection=[dg.AssetKey(["stocks", each]) for each in assets] or None,
