@@ -36,16 +36,17 @@ def upgrade() -> None:
         CREATE TABLE operations.incident_messages (
             incident_id     bigint NOT NULL REFERENCES operations.incidents ON DELETE CASCADE,
             change          text NOT NULL CHECK (change IN ('opened', 'recovered')),
+            channel         text NOT NULL CHECK (channel IN ('mail', 'webhook')),
             written_at      timestamptz NOT NULL,
             next_attempt_at timestamptz NOT NULL,
             attempts        integer NOT NULL DEFAULT 0,
             sent_at         timestamptz,
             given_up_at     timestamptz,
             last_error      text,
-            PRIMARY KEY (incident_id, change)
+            PRIMARY KEY (incident_id, change, channel)
         );
         COMMENT ON TABLE operations.incident_messages IS
-            'The outbox: one message per change of an incident''s state, written with the change';
+            'The outbox: one message per change of state and channel, written with the change';
         CREATE INDEX incident_messages_due ON operations.incident_messages (next_attempt_at)
             WHERE sent_at IS NULL AND given_up_at IS NULL;
     """)

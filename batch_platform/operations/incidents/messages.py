@@ -114,6 +114,16 @@ def compose_incident_mail(
     )
 
 
+def compose_short_text(incident: Incident, change: Change, *, run_url: str) -> str:
+    """Write the short text about one change, for a chat: two lines, and where to look."""
+    trouble = incident.trouble
+    mark, _ = _WORDS[trouble.kind, change]
+    what = " ".join(filter(None, (trouble.asset or trouble.job, trouble.partition)))
+    point = _lasted(incident) if change is Change.RECOVERED else trouble.causes[0]
+    made_up = "[가상 데이터]" if trouble.is_made_up else ""
+    return f"{made_up}[{mark}] {what}\n{mail_layout.shortened(point, 300)}\n{run_url}"
+
+
 def _facts(incident: Incident, change: Change, what: str, zone: ZoneInfo) -> list[tuple[str, str]]:
     trouble = incident.trouble
     facts = [("자산" if trouble.asset else "작업", what), ("날짜·분할", trouble.partition or "-")]

@@ -20,6 +20,13 @@ class Change(StrEnum):
     RECOVERED = "recovered"
 
 
+class Channel(StrEnum):
+    """Where people are told."""
+
+    MAIL = "mail"
+    WEBHOOK = "webhook"
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Something that is wrong now.

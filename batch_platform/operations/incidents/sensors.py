@@ -17,7 +17,7 @@ from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.incidents.messages import advice_on, causes_of
 from batch_platform.operations.incidents.models import IncidentKind, Trouble
-from batch_platform.operations.incidents.outbox import send_due
+from batch_platform.operations.incidents.outbox import configured_channels, send_due
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.operations.incidents.watch import close_recovered, report_late
 from batch_platform.orchestration.deadlines import Deadline
@@ -100,7 +100,7 @@ def failed_run_sensor(
         run_id=run.run_id,
         is_made_up=settings.is_made_up,
     )
-    IncidentBook(platform_db).report(trouble, clock())
+    IncidentBook(platform_db, configured_channels(settings)).report(trouble, clock())
     return None
 
 
@@ -124,7 +124,7 @@ def incidents_sensor(deadlines: Sequence[Deadline]) -> dg.SensorDefinition:
         platform_db: dg.ResourceParam[PlatformDb],
         mailer: dg.ResourceParam[Mailer],
     ) -> dg.SkipReason:
-        book, now = IncidentBook(platform_db), clock()
+        book, now = IncidentBook(platform_db, configured_channels(settings)), clock()
         repository = context.repository_def
         keys = repository.asset_graph.get_all_asset_keys() if repository else ()
         history = DagsterHistory(context.instance, frozenset(key.to_user_string() for key in keys))

@@ -1,6 +1,6 @@
 """`IncidentBook`: incidents and their outbox in the platform's database. All SQL of incidents."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, LiteralString
@@ -9,7 +9,13 @@ import psycopg
 from psycopg.rows import dict_row
 
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform.operations.incidents.models import Change, Incident, IncidentKind, Trouble
+from batch_platform.operations.incidents.models import (
+    Change,
+    Channel,
+    Incident,
+    IncidentKind,
+    Trouble,
+)
 
 _COLUMNS = (
     "incident_id, kind, domain, asset, partition, job, causes, advice, run_id, is_made_up,"
@@ -23,6 +29,7 @@ class DueMessage:
     Attributes:
         incident: What it is about.
         change: What happened to it.
+        channel: Where it goes.
         written_at: Since when it waits.
         attempts: How often sending it was tried before.
     """
@@ -31,6 +38,7 @@ class DueMessage:
         self._connection = connection
         self.incident = _incident(row)
         self.change = Change(row["change"])
+        self.channel = Channel(row["channel"])
         self.written_at: datetime = row["written_at"]
         self.attempts: int = row["attempts"]
 
@@ -49,16 +57,22 @@ class DueMessage:
     def _mark(self, assignments: LiteralString, at: datetime, reason: str | None) -> None:
         self._connection.execute(
             f"UPDATE operations.incident_messages SET attempts = attempts + 1, {assignments}"
-            " WHERE incident_id = %s AND change = %s",
-            [at, reason, self.incident.incident_id, self.change],
+            " WHERE incident_id = %s AND change = %s AND channel = %s",
+            [at, reason, self.incident.incident_id, self.change, self.channel],
         )
 
 
 class IncidentBook:
-    """Opens and closes incidents; a change and the message about it are one transaction."""
+    """Opens and closes incidents; a change and the messages about it are one transaction.
 
-    def __init__(self, db: PlatformDb) -> None:
+    Args:
+        db: The platform's database.
+        channels: Where people are told of each change.
+    """
+
+    def __init__(self, db: PlatformDb, channels: Sequence[Channel] = (Channel.MAIL,)) -> None:
         self._db = db
+        self._channels = channels
 
     def report(self, trouble: Trouble, at: datetime) -> bool:
         """Write down a trouble; tell whether it is a new one, of which people will hear."""
@@ -90,7 +104,7 @@ class IncidentBook:
             ).fetchone()
             is_new = row is not None and row[1] == 1
             if row is not None and is_new:
-                _write_message(connection, row[0], Change.OPENED, at)
+                self._write_messages(connection, row[0], Change.OPENED, at)
             return is_new
 
     def recover(self, incident_id: int, at: datetime) -> bool:
@@ -102,7 +116,7 @@ class IncidentBook:
                 [at, incident_id],
             ).fetchone()
             if row is not None:
-                _write_message(connection, incident_id, Change.RECOVERED, at)
+                self._write_messages(connection, incident_id, Change.RECOVERED, at)
             return row is not None
 
     def open_incidents(self) -> list[Incident]:
@@ -126,10 +140,10 @@ class IncidentBook:
             connection.cursor(row_factory=dict_row) as cursor,
         ):
             row = cursor.execute(
-                f"SELECT change, written_at, attempts, {_COLUMNS}"
+                f"SELECT change, channel, written_at, attempts, {_COLUMNS}"
                 " FROM operations.incident_messages JOIN operations.incidents USING (incident_id)"
                 " WHERE sent_at IS NULL AND given_up_at IS NULL AND next_attempt_at <= %s"
-                " ORDER BY written_at, incident_id, change LIMIT 1"
+                " ORDER BY written_at, incident_id, change, channel LIMIT 1"
                 " FOR UPDATE OF incident_messages SKIP LOCKED",
                 [now],
             ).fetchone()
@@ -143,15 +157,19 @@ class IncidentBook:
         )
         return count
 
-
-def _write_message(
-    connection: psycopg.Connection[Any], incident_id: int, change: Change, at: datetime
-) -> None:
-    connection.execute(
-        "INSERT INTO operations.incident_messages"
-        " (incident_id, change, written_at, next_attempt_at) VALUES (%s, %s, %s, %s)",
-        [incident_id, change, at, at],
-    )
+    def _write_messages(
+        self,
+        connection: psycopg.Connection[Any],
+        incident_id: int,
+        change: Change,
+        at: datetime,
+    ) -> None:
+        connection.execute(
+            "INSERT INTO operations.incident_messages"
+            " (incident_id, change, channel, written_at, next_attempt_at)"
+            " SELECT %s, %s, unnest(%s::text[]), %s, %s",
+            [incident_id, change, list(self._channels), at, at],
+        )
 
 
 def _incident(row: Mapping[str, Any]) -> Incident:

@@ -1,17 +1,19 @@
 """One message a change of an incident: none doubled, none lost while the mail server is down."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
 
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.incidents.models import IncidentKind, Trouble
-from batch_platform.operations.incidents.outbox import Sent, send_due
+from batch_platform.operations.incidents.outbox import Sent, configured_channels, send_due
 from batch_platform.operations.incidents.store import IncidentBook
+from batch_platform.sandbox.loopback import loopback_socket, serving_in_a_thread
 from batch_platform.sandbox.smtp_sink import RunningSmtpSink, SmtpFault, running_smtp_sink
 from batch_platform_tests.given_settings import settings_of
 
@@ -28,6 +30,13 @@ FAILED = Trouble(
     is_made_up=False,
 )
 
+SMTP = {
+    "SMTP_SERVER": "127.0.0.1",
+    "SMTP_SECURITY": "none",
+    "SENDER_EMAIL": "batch@example.org",
+    "MAILTO": "operator@example.org",
+}
+
 
 class World:
     """A book, a mail server and a clock of the test's own."""
@@ -39,13 +48,7 @@ class World:
 
     @staticmethod
     def mailing_to(port: int) -> Settings:
-        return settings_of(
-            SMTP_SERVER="127.0.0.1",
-            SMTP_PORT=port,
-            SMTP_SECURITY="none",
-            SENDER_EMAIL="batch@example.org",
-            MAILTO="operator@example.org",
-        )
+        return settings_of(SMTP_PORT=port, **SMTP)
 
     def send(self, after: timedelta = timedelta(0)) -> Sent:
         self.now += after
@@ -127,3 +130,62 @@ def test_a_message_that_the_server_cuts_off_is_sent_again(
         assert world.send() == Sent(failed=1)
         assert world.send(timedelta(minutes=1)) == Sent(sent=1)
         assert len(sink.mails()) == 1
+
+
+@dataclass
+class Chat:
+    """A chat's incoming webhook, Slack-shaped: what it was posted, and how it answers."""
+
+    url: str
+    posted: list[str] = field(default_factory=list)
+    status: int = 200
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    bound = loopback_socket()
+    running = Chat(f"http://127.0.0.1:{bound.getsockname()[1]}/services/canary-secret")
+
+    async def take(request: web.Request) -> web.Response:
+        if running.status == 200:
+            running.posted.append((await request.json())["text"])
+        return web.Response(status=running.status, text="ok")
+
+    def application() -> web.Application:
+        made = web.Application()
+        made.router.add_post("/services/canary-secret", take)
+        return made
+
+    with serving_in_a_thread(application, bound):
+        yield running
+
+
+def test_a_chat_is_told_too_and_neither_channel_waits_for_the_other(
+    platform_db: PlatformDb, chat: Chat
+) -> None:
+    with running_smtp_sink() as gone:
+        world = World(platform_db, gone.port)
+    world.settings = settings_of(WEBHOOK_URL=chat.url, **SMTP, SMTP_PORT=gone.port)
+    world.book = IncidentBook(platform_db, configured_channels(world.settings))
+    world.book.report(replace(FAILED, causes=["<b> & no"]), world.now)
+    assert world.send() == Sent(sent=1, failed=1)
+    (text,) = chat.posted
+    assert text.startswith("[배치 실패] chats/classifications 2026-11-19\n&lt;b&gt; &amp; no\n")
+    assert "/runs/run-1" in text
+
+
+@pytest.mark.parametrize("status", [404, 429, 500])
+def test_a_chat_that_refuses_is_tried_again_and_its_address_told_to_nobody(
+    platform_db: PlatformDb, chat: Chat, status: int
+) -> None:
+    world = World(platform_db, 1)
+    world.settings = settings_of(WEBHOOK_URL=chat.url)
+    world.book = IncidentBook(platform_db, configured_channels(world.settings))
+    world.book.report(FAILED, world.now)
+    chat.status = status
+    assert world.send() == Sent(failed=1)
+    ((reason,),) = platform_db.fetch_all("SELECT last_error FROM operations.incident_messages")
+    assert str(status) in reason
+    assert "canary" not in reason
+    chat.status = 200
+    assert world.send(timedelta(minutes=1)) == Sent(sent=1)
