@@ -1,6 +1,7 @@
 """What the dispatcher asks of Dagster: its jobs, whether one can run, how runs stand."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
@@ -76,8 +77,13 @@ def why_not(occurrence: Occurrence, repository: dg.RepositoryDefinition) -> str:
                 )
         except DagsterUnknownPartitionError:
             return f"The job has no partition {occurrence.partition!r} (yet)"
+    return config_problem(job, occurrence.run_config)
+
+
+def config_problem(job: dg.JobDefinition, run_config: Mapping[str, Any]) -> str:
+    """What is wrong with a run's configuration, in a sentence; empty when nothing is."""
     try:
-        dg.validate_run_config(job, dict(occurrence.run_config))
+        dg.validate_run_config(job, dict(run_config))
     except dg.DagsterInvalidConfigError as error:
         return f"The run configuration does not fit: {error.errors[0].message}"
     return ""

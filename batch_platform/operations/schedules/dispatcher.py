@@ -82,8 +82,7 @@ class Dispatcher:
     def note_jobs(self, jobs: Sequence[Job]) -> None:
         """Tell the table which jobs there are, if it does not know."""
         with self._db.connect("dispatcher") as connection, connection.transaction():
-            if store.jobs(connection) != {job.name: job for job in jobs}:
-                store.replace_jobs(connection, jobs)
+            store.note_jobs(connection, jobs)
 
     def note_outcomes(self) -> None:
         """Note how launched runs ended, and which occurrences must be launched again."""

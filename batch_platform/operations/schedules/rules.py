@@ -40,7 +40,7 @@ _RULES_OF_PARTITIONS = {
 def due_times(spec: ScheduleSpec, after: datetime) -> Iterator[datetime]:
     """Yield the times, in UTC, at which a schedule is due after `after`, in strict order."""
     zone = ZoneInfo(spec.timezone)
-    moments = _cron_moments if spec.frequency is Frequency.CRON else _calendar_moments
+    moments = _cron_moments if spec.frequency == Frequency.CRON else _calendar_moments
     last = after
     for moment in moments(spec, after.astimezone(zone), zone):
         # Times left out by the clocks can fall together.
@@ -141,7 +141,7 @@ def require_sense(spec: ScheduleSpec) -> None:
         if not lowest <= value <= highest:
             raise PermanentError(f"The {what} is from {lowest} to {highest}, not {value}")
     _require_zone(spec.timezone)
-    if (spec.frequency is Frequency.CRON) != bool(spec.cron):
+    if (spec.frequency == Frequency.CRON) != bool(spec.cron):
         raise PermanentError(
             "A cron schedule needs a cron string, and no other has one",
             "Give both, like cron and 0 9 * * 1-5, or neither",

@@ -11,6 +11,7 @@ from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
 from dagster._core.storage.tags import RUN_KEY_TAG
 
 from batch_platform.core.days import utc_now
+from batch_platform.core.errors import RetryableError
 from batch_platform.core.settings import load_settings
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_services import open_platform_db
@@ -33,22 +34,26 @@ class PlatformRunCoordinator(QueuedRunCoordinator):
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
         """Enqueue a run, or cancel it when its occurrence has another."""
         run = context.dagster_run
-        if run.status is dg.DagsterRunStatus.NOT_STARTED and not self._is_the_one(run):
-            self._instance.report_run_canceled(
-                run, message=_NOT_THE_ONE.format(run.tags[OCCURRENCE_TAG])
-            )
-            return self._instance.get_run_by_id(run.run_id) or run
+        occurrence = run.tags.get(OCCURRENCE_TAG)
+        if occurrence is None or run.status is not dg.DagsterRunStatus.NOT_STARTED:
+            return super().submit_run(context)
+        if run.parent_run_id is not None:
+            # A person, or a retry policy, executes it again: from now on this run counts.
+            with self._db.connect(f"enqueue run {run.run_id}") as connection:
+                store.take_over(connection, int(occurrence), run.run_id, utc_now())
+        elif run.tags.get(RUN_KEY_TAG) == occurrence:
+            try:
+                is_the_one = self._claim(int(occurrence), run.run_id)
+            except RetryableError:
+                # An error here would make Dagster fail the run. As it is, the dispatcher asks for
+                # it again in a minute.
+                self._logger.warning("Run %s waits for the database", run.run_id, exc_info=True)
+                return run
+            if not is_the_one:
+                self._instance.report_run_canceled(run, message=_NOT_THE_ONE.format(occurrence))
+                return self._instance.get_run_by_id(run.run_id) or run
         return super().submit_run(context)
 
-    def _is_the_one(self, run: dg.DagsterRun) -> bool:
-        occurrence = run.tags.get(OCCURRENCE_TAG)
-        if occurrence is None:
-            return True
-        with self._db.connect(f"enqueue run {run.run_id}") as connection:
-            if run.parent_run_id is not None:
-                # A person, or a retry policy, executes it again: from now on this run counts.
-                store.take_over(connection, int(occurrence), run.run_id, utc_now())
-                return True
-            if run.tags.get(RUN_KEY_TAG) != occurrence:
-                return True  # a copy that a person launched from the launchpad
-            return store.claim(connection, int(occurrence), run.run_id, utc_now())
+    def _claim(self, occurrence: int, run_id: str) -> bool:
+        with self._db.connect(f"enqueue run {run_id}") as connection:
+            return store.claim(connection, occurrence, run_id, utc_now())

@@ -4,7 +4,7 @@ Each change is one transaction that first notes what was due until now: an edit 
 time nor fire one of the past.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -43,6 +43,16 @@ class ScheduleBook:
         """The jobs that a schedule may name; none before the platform ran for the first time."""
         with self._db.connect("schedules") as connection:
             return list(store.jobs(connection).values())
+
+    def set_jobs(self, jobs: Sequence[Job]) -> None:
+        """Tell the table which jobs there are, if it does not know."""
+        with self._db.connect("schedules") as connection, connection.transaction():
+            store.note_jobs(connection, jobs)
+
+    def watched_until(self) -> datetime | None:
+        """Until when due times were looked for, UTC; None before the platform ever ran."""
+        with self._db.connect("schedules") as connection:
+            return store.caught_up_at(connection)
 
     def list(self) -> "list[Schedule]":
         """Every schedule that is not deleted, by name."""

@@ -54,13 +54,16 @@ def jobs(connection: psycopg.Connection) -> dict[str, Job]:
     return {row[0]: Job(*row) for row in rows}
 
 
-def replace_jobs(connection: psycopg.Connection, all_jobs: Sequence[Job]) -> None:
-    """Put these in place of all jobs that were known."""
+def note_jobs(connection: psycopg.Connection, all_jobs: Sequence[Job]) -> None:
+    """Put these in place of all jobs that were known, if they differ."""
+    if jobs(connection) == {job.name: job for job in all_jobs}:
+        return
+    connection.execute("LOCK operations.jobs IN SHARE ROW EXCLUSIVE MODE")
     connection.execute("DELETE FROM operations.jobs")
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO operations.jobs (job, description, partitions, timezone)"
-            " VALUES (%s, %s, %s, %s) ON CONFLICT (job) DO NOTHING",
+            " VALUES (%s, %s, %s, %s)",
             [(job.name, job.description, job.partitions, job.timezone) for job in all_jobs],
         )
 
