@@ -1,7 +1,6 @@
 """The dispatcher under Dagster's own sensor daemon, in this process, with a clock that the test
 moves: everything is real but the time and the jobs."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,13 +8,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
-from dagster._daemon.sensor import execute_sensor_iteration
 
-from batch_platform.core.settings import PROJECT_ROOT
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.schedules import (
     Occurrence,
@@ -26,7 +20,13 @@ from batch_platform.operations.schedules import (
     store,
 )
 from batch_platform.operations.schedules.dagster_runs import OCCURRENCE_TAG, jobs_of
-from batch_platform_tests.integration.schedules.small_platform import Given, Now, defs
+from batch_platform_tests.integration.schedules.small_platform import (
+    WORKSPACE,
+    Given,
+    Now,
+    defs,
+    look,
+)
 
 LOOK = timedelta(seconds=16)
 """From one look of the sensor to the next."""
@@ -54,11 +54,7 @@ class World:
             self.daemon_turn()
 
     def daemon_turn(self) -> None:
-        logger = logging.getLogger("dispatcher test")
-        for _ in execute_sensor_iteration(
-            self.workspace, logger, threadpool_executor=None, submit_threadpool_executor=None
-        ):
-            pass
+        look(self.workspace)
 
     def look_at(self, moment: datetime) -> None:
         """Let the daemon look first at that moment, as if it had been down until then."""
@@ -121,15 +117,9 @@ def workspace() -> Iterator[WorkspaceProcessContext]:
         "module": "batch_platform.operations.schedules.run_coordinator",
         "class": "PlatformRunCoordinator",
     }
-    target = LoadableTargetOrigin(
-        module_name="batch_platform_tests.integration.schedules.small_platform",
-        working_directory=str(PROJECT_ROOT),
-        attribute="defs",
-    )
-    location = InProcessCodeLocationOrigin(target, location_name="small")
     with (
         dg.instance_for_test({"run_coordinator": queue}) as instance,
-        WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(location)) as workspace,
+        WorkspaceProcessContext(instance, WORKSPACE) as workspace,
     ):
         yield workspace
 
@@ -148,7 +138,7 @@ def world(
     instance.wipe()
     assert instance.schedule_storage is not None
     instance.schedule_storage.wipe()
-    monkeypatch.setattr(instance.run_coordinator, "_db", platform_db)
+    monkeypatch.setitem(instance.run_coordinator.__dict__, "_db", platform_db)
     with platform_db.connect("test") as connection, connection.transaction():
         store.note_jobs(connection, jobs_of(defs.get_repository_def()))
     made = World(platform_db, now, instance, workspace)

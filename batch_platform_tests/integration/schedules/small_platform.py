@@ -1,10 +1,21 @@
 """A code location with the real dispatcher over jobs that do nothing; tests set what it uses."""
 
+import logging
+import os
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster._daemon.sensor import execute_sensor_iteration
 
+from batch_platform.core.settings import PROJECT_ROOT
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.schedules.sensor import dispatcher_sensor
 
@@ -70,3 +81,51 @@ defs = dg.Definitions(
     sensors=[dispatcher_sensor(JOBS)],
     resources={"platform_db": GivenDb(), "clock": GivenClock()},
 )
+
+
+WORKSPACE = InProcessWorkspaceLoadTarget(
+    InProcessCodeLocationOrigin(
+        LoadableTargetOrigin(
+            module_name="batch_platform_tests.integration.schedules.small_platform",
+            working_directory=str(PROJECT_ROOT),
+            attribute="defs",
+        ),
+        location_name="small",
+    )
+)
+
+
+def look(workspace: WorkspaceProcessContext) -> None:
+    """One turn of Dagster's sensor daemon."""
+    for _ in execute_sensor_iteration(
+        workspace,
+        logging.getLogger("dispatcher test"),
+        threadpool_executor=None,
+        submit_threadpool_executor=None,
+    ):
+        pass
+
+
+def look_and_be_killed(instance: InstanceRef, url: str, now: datetime, place: str) -> None:
+    """A process of its own whose only look ends with `kill -9` when it comes to a place.
+
+    Args:
+        instance: The Dagster instance.
+        url: The platform's database.
+        now: What time it is.
+        place: Dotted name of the function whose call is not lived to see.
+    """
+    Given.db, Given.clock = PlatformDb(url), lambda: now
+
+    def kill(*_arguments: object, **_more: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with (
+        patch("dagster._time._mockable_get_current_datetime", lambda: now),
+        patch("dagster._time._mockable_get_current_timestamp", now.timestamp),
+        patch(place, kill),
+        dg.DagsterInstance.from_ref(instance) as own_instance,
+        WorkspaceProcessContext(own_instance, WORKSPACE) as workspace,
+    ):
+        own_instance.run_coordinator.__dict__["_db"] = Given.db
+        look(workspace)

@@ -4,6 +4,8 @@ A kill is an exception that nothing catches, after which the dead process writes
 connections break, their transactions are rolled back, its locks are given back.
 """
 
+import multiprocessing
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +19,8 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 
 from batch_platform.operations.schedules import MissedPolicy
 from batch_platform.operations.schedules.dagster_runs import OCCURRENCE_TAG
-from batch_platform_tests.integration.schedules.conftest import World
+from batch_platform_tests.integration.schedules.conftest import LOOK, World
+from batch_platform_tests.integration.schedules.small_platform import look_and_be_killed
 
 MOST_LOOKS = 8
 """Of 16 seconds each, within which whatever a kill left behind has been made good."""
@@ -165,6 +168,30 @@ def test_two_daemons_at_once_start_one_run(
 
     death.at_step = second
     world.look()
+    settle(world)
+    assert_each_time_ran_once(world, times=1)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "batch_platform.operations.schedules.dispatcher.Dispatcher.lease",
+        "dagster._daemon.sensor.SubmitRunRequestResult",
+    ],
+    ids=["after the row", "after the launch"],
+)
+def test_kill_minus_9(world: World, place: str) -> None:
+    world.add(frequency="cron", cron="*/10 * * * *", missed=MissedPolicy.ALL)
+    until_the_next_time(world)
+    world.now.value += LOOK
+    victim = multiprocessing.get_context("spawn").Process(
+        target=look_and_be_killed,
+        args=(world.instance.get_ref(), world.db.url, world.now.value, place),
+    )
+    victim.start()
+    victim.join(60)
+    assert victim.exitcode == -signal.SIGKILL
+    assert len(world.history()) == 1
     settle(world)
     assert_each_time_ran_once(world, times=1)
 
