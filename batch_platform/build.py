@@ -11,6 +11,8 @@ from batch_platform.domains.chats import automation as chats_automation
 from batch_platform.domains.chats.definitions import chats_definitions
 from batch_platform.domains.fortunes import automation as fortunes_automation
 from batch_platform.domains.fortunes.definitions import fortunes_definitions
+from batch_platform.domains.interventions import automation as interventions_automation
+from batch_platform.domains.interventions.definitions import interventions_definitions
 from batch_platform.domains.stocks.definitions import stocks_definitions
 from batch_platform.domains.stocks.market import automation as market_automation
 from batch_platform.operations.definitions import operations_definitions
@@ -22,6 +24,7 @@ DEADLINES: Sequence[Deadline] = (
     *fortunes_automation.DEADLINES,
     *market_automation.DEADLINES,
     *backups_automation.DEADLINES,
+    *interventions_automation.DEADLINES,
 )
 """Of every domain: by when each night's work must be there."""
 
@@ -43,6 +46,7 @@ def build_definitions(
     domains = dg.Definitions.merge(
         chats_definitions(schedule_settings),
         fortunes_definitions(schedule_settings),
+        interventions_definitions(),
         stocks_definitions(schedule_settings),
         backups_definitions(schedule_settings),
     )

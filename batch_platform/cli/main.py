@@ -12,7 +12,16 @@ from typing import Annotated
 
 import typer
 
-from batch_platform.cli import backups, chats, config, fortunes, platform, schedules, tokens
+from batch_platform.cli import (
+    backups,
+    chats,
+    config,
+    fortunes,
+    interventions,
+    platform,
+    schedules,
+    tokens,
+)
 from batch_platform.cli.console import WarningLines, err, out, show_error
 from batch_platform.core.errors import ConfigurationError, PlatformError
 
@@ -33,6 +42,7 @@ app = typer.Typer(
 app.add_typer(chats.app, name="chats")
 app.add_typer(fortunes.app, name="fortunes")
 app.add_typer(backups.app, name="backups")
+app.add_typer(interventions.app, name="interventions")
 app.add_typer(config.app, name="config")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(tokens.app, name="tokens")

@@ -4,8 +4,9 @@ An object is made when a run needs it, from the settings of that moment: nothing
 and a setting that no step of a run needs may be missing.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -28,6 +29,9 @@ from batch_platform.gateways.platform_services import lease_sandbox, open_platfo
 from batch_platform.gateways.public_data import PublicDataClient
 from batch_platform.gateways.source_db import SourceDatabase
 from batch_platform.orchestration.progress import ProgressListener
+
+LlmOpener = Callable[[], BulkLlm]
+"""Opens the way to a model, or says with an error why there is none."""
 
 
 def active_settings() -> Settings:
@@ -83,6 +87,16 @@ class FortuneSourceResource(dg.ConfigurableResource[SourceDatabase]):
         return fortune_source(self.settings)
 
 
+class InterventionSourceResource(dg.ConfigurableResource[SourceDatabase]):
+    """The interventions service's database (PostgreSQL, MariaDB, MySQL or SQLite)."""
+
+    settings: dg.ResourceDependency[Settings]
+
+    def create_resource(self, context: dg.InitResourceContext) -> SourceDatabase:
+        """Prepare it; the first statement connects."""
+        return intervention_source(self.settings)
+
+
 class LlmResource(dg.ConfigurableResource[BulkLlm]):
     """The one way to a model: ledger, pacing, retries, budget."""
 
@@ -134,6 +148,17 @@ class OpenDartResource(dg.ConfigurableResource[OpenDart]):
         """Prepare it for a run; the first question connects."""
         with opendart(self.settings) as client:
             yield client
+
+
+class LlmOpenerResource(dg.ConfigurableResource[LlmOpener]):
+    """The way to a model for work that can do without one."""
+
+    settings: dg.ResourceDependency[Settings]
+    platform_db: dg.ResourceDependency[PlatformDb]
+
+    def create_resource(self, context: dg.InitResourceContext) -> LlmOpener:
+        """Prepare it; that no provider is configured shows only when it is called."""
+        return partial(bulk_llm, self.settings, self.platform_db)
 
 
 class MailerResource(dg.ConfigurableResource[Mailer]):
@@ -229,6 +254,29 @@ def opendart(settings: Settings) -> OpenDart:
     )
 
 
+def intervention_source(settings: Settings) -> SourceDatabase:
+    """The interventions service's database.
+
+    Raises:
+        ConfigurationError: `INTERVENTIONS_DATABASE_URL` is not set.
+    """
+    if settings.interventions.database_url is None:
+        raise ConfigurationError(
+            "INTERVENTIONS_DATABASE_URL is not set, so there are no users to advise",
+            "Set it to the service's SQLAlchemy URL, or try `make demo`",
+        )
+    return SourceDatabase(
+        settings.interventions.database_url.get_secret_value(),
+        settings.platform.zone,
+        url_variable="INTERVENTIONS_DATABASE_URL",
+        name_variables={
+            str(value): variable
+            for section, variable, _, value, _ in settings.variables()
+            if section == "interventions" and ("_TABLE_" in variable or "_COLUMN_" in variable)
+        },
+    )
+
+
 def bulk_llm(settings: Settings, db: PlatformDb) -> BulkLlm:
     """The model engine on the platform's database."""
     return open_bulk_llm(
@@ -254,10 +302,12 @@ def all_resources(
         "platform_db": db_role,
         "chat_source": ChatSourceResource(settings=settings_role),
         "fortune_source": FortuneSourceResource(settings=settings_role),
+        "intervention_source": InterventionSourceResource(settings=settings_role),
         "llm": LlmResource(settings=settings_role, platform_db=db_role),
         "krx": KrxResource(settings=settings_role),
         "public_data": PublicDataResource(settings=settings_role),
         "opendart": OpenDartResource(settings=settings_role),
+        "llm_opener": LlmOpenerResource(settings=settings_role, platform_db=db_role),
         "mailer": MailerResource(settings=settings_role),
         "progress": ProgressResource(),
         **swapped,

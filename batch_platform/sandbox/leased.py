@@ -86,6 +86,11 @@ def sample_users_source(home: Path) -> Path:
     return home / "sources" / "fortunes.sqlite"
 
 
+def sample_patients_source(home: Path) -> Path:
+    """The SQLite file of the demo's patients."""
+    return home / "sources" / "patients.sqlite"
+
+
 def _first_day(home: Path) -> date:
     """The first day of the sample when the demo was first made; it stays as the sample grows.
 
@@ -106,6 +111,9 @@ def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
         "ENGINE_FOR_SQLALCHEMY": f"sqlite:///{sample_source(home)}",
         "FORTUNES_FIRST_DAY": _first_day(home),
         "DATABASE_URL": f"sqlite:///{sample_users_source(home)}",
+        "INTERVENTIONS_DATABASE_URL": f"sqlite:///{sample_patients_source(home)}",
+        "INTERVENTIONS_TABLE_SLEEP_RECORDS": "interventions_usersleeprecord",
+        "INTERVENTIONS_FIRST_DAY": _first_day(home),
         "LLM_PROVIDER": "compatible",
         "LLM_BASE_URL": addresses.model_url,
         "LLM_API_KEY": "sandbox",

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch_platform.sandbox import korean_words
+from batch_platform.sandbox import korean_words, made_up_habits
 
 MARK = "(지어낸 답)"
 """Stands in every free text that the sandbox writes, so that nobody takes it for a model's."""
@@ -211,6 +211,9 @@ class _Walk:
                 found = korean_words.words(self.item.text, 1) or self._stand_in_words(1)
                 return found[0][:most]
             return self.word[:most]
+        if name in made_up_habits.SENTENCES:
+            sentences = made_up_habits.SENTENCES[name]
+            return f"{MARK} {sentences[self._draw(path) % len(sentences)]}"[:most]
         if "format" in schema:
             return _FORMATS.get(schema["format"], MARK)
         least = schema.get("minLength", 0)

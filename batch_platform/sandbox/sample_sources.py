@@ -7,8 +7,12 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
-from batch_platform.sandbox import sample_chats, sample_users
-from batch_platform.sandbox.leased import sample_source, sample_users_source
+from batch_platform.sandbox import sample_chats, sample_patients, sample_users
+from batch_platform.sandbox.leased import (
+    sample_patients_source,
+    sample_source,
+    sample_users_source,
+)
 
 
 def main() -> None:
@@ -16,6 +20,7 @@ def main() -> None:
     home, last_day = Path(sys.argv[1]), date.fromisoformat(sys.argv[2])
     sample_chats.write_sqlite(sample_source(home), last_day)
     sample_users.write_sqlite(sample_users_source(home), last_day + timedelta(days=1))
+    sample_patients.write_sqlite(sample_patients_source(home), last_day)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Daily advice on eating, walking and sleeping for people with irritable bowels."""

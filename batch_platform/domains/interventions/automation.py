@@ -1,0 +1,30 @@
+"""The interventions domain's job. It has no schedule in code: people edit schedules as rows.
+
+`batch-platform interventions init-schedule` makes the usual one, daily at 09:00.
+"""
+
+# Dagster's decorators are partly untyped; everything else here is checked strictly.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import dagster as dg
+
+from batch_platform.domains.interventions.assets import (
+    eligible_users,
+    published_records,
+    recommendations,
+    user_records,
+)
+from batch_platform.domains.interventions.store import JOB_NAME
+from batch_platform.orchestration.deadlines import Deadline
+
+DEADLINES: tuple[Deadline, ...] = ()
+"""None in code: it is due half an hour after its schedule, which is a row."""
+
+interventions_job = dg.define_asset_job(
+    JOB_NAME,
+    selection=dg.AssetSelection.assets(
+        user_records, eligible_users, recommendations, published_records
+    ),
+    description="A day's users: read, chosen, advised for the next day, written back.",
+    tags={"domain": "interventions"},
+)
