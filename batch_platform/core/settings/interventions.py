@@ -68,7 +68,9 @@ class InterventionsSettings(Section):
         "INTERVENTIONS_COLUMN_RECORD_DATE", "record_date", "Day of a record"
     )
     column_food_id: str = variable("INTERVENTIONS_COLUMN_FOOD_ID", "food_id", "Food of a record")
-    column_meal_type: str = variable("INTERVENTIONS_COLUMN_MEAL_TYPE", "meal_type", "Meal")
+    column_meal_type: str = variable(
+        "INTERVENTIONS_COLUMN_MEAL_TYPE", "meal_type", "Which meal of the day"
+    )
     column_amount: str = variable("INTERVENTIONS_COLUMN_AMOUNT", "amount", "Grams eaten")
     column_food_key: str = variable("INTERVENTIONS_COLUMN_FOOD_KEY", "id", "Food's own key")
     column_food_name: str = variable("INTERVENTIONS_COLUMN_FOOD_NAME", "name", "Food's name")
