@@ -1,23 +1,24 @@
 """One HTTP request to a chat completion, and what came back. Retries nothing, paces nothing.
 
-It speaks HTTP itself, over aiohttp: the providers' packages take longer to build their own models
-of a night's thousands of answers, and to be imported, than everything else here together.
+It rides on `openai` over aiohttp, but hands it bytes and takes bytes: building the package's own
+models of a night's thousands of answers would cost more than everything else together.
 """
 
 import asyncio
 import errno
 import json
 import ssl
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import httpx2
+import openai
 from pydantic_core import from_json
 
 from batch_platform.core.errors import ConfigurationError, PlatformError, RetryableError
@@ -34,7 +35,6 @@ MADE_UP_FINGERPRINT = "sandbox-made-up"
 
 _CHECK_SECONDS = 10.0
 _CONNECT_SECONDS = 8.0
-_FIRST_ERROR_STATUS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,7 @@ class ModelClient:
         self._provider = provider
         self._is_made_up = is_made_up
         self._now = now
-        self._session = _session(provider, connections)
-        self._url = f"{provider.base_url.rstrip('/')}/chat/completions"
+        self._client = _client(provider, connections)
         # Everything but the user's message is the same in every call: written once.
         body = {
             "model": provider.model,
@@ -101,24 +100,21 @@ class ModelClient:
             CallFailed: No answer came.
         """
         body = f"{self._start}{json.dumps(message, ensure_ascii=False)}}}]}}".encode()
-        with _connection_failures(self._provider):
-            async with (
-                asyncio.timeout(self._provider.timeout_seconds),
-                self._session.post(self._url, data=body) as response,
-            ):
-                content = await response.read()
-        return self._read(response, content)
+        with _failures_told(self._provider, self._now):
+            async with asyncio.timeout(self._provider.timeout_seconds):
+                response = await self._client.post(
+                    "/chat/completions", cast_to=httpx2.Response, content=body
+                )
+        return self._read(response)
 
-    def _read(self, response: aiohttp.ClientResponse, content: bytes) -> Reply:
-        if response.status >= _FIRST_ERROR_STATUS:
-            raise self._failure_in(response, content)
+    def _read(self, response: httpx2.Response) -> Reply:
         try:
-            body: Any = _parsed(content)
+            body: Any = _parsed(response.content)
         except ValueError:
             raise CallFailed(Kind.TRANSIENT, "the provider's response is not JSON") from None
         completion = cast(dict[str, Any], body) if isinstance(body, dict) else None
         if completion is None or is_error_body(completion):
-            raise self._failure_in(response, content)
+            raise _failure_in(response, self._provider, self._now())
         if not self._is_made_up and completion.get("system_fingerprint") == MADE_UP_FINGERPRINT:
             problem = ConfigurationError(
                 f"What answers at {self._provider.base_url} is the sandbox: its answers are made"
@@ -133,27 +129,24 @@ class ModelClient:
                 Kind.TRANSIENT, "the provider's response has not the form of a completion"
             ) from None
 
-    def _failure_in(self, response: aiohttp.ClientResponse, content: bytes) -> CallFailed:
-        return _failure_in(response, content, self._provider, self._now())
-
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        await self._client.close()
 
 
-def _session(provider: Provider, connections: int) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        headers={
-            "Authorization": f"Bearer {provider.api_key.get_secret_value()}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": "batch-platform",
-        },
-        connector=aiohttp.TCPConnector(limit=connections, ssl=_tls_context()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        proxy=_proxy_for(provider.base_url),
-        # The time in all is the caller's to bound.
-        timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS),
+def _client(provider: Provider, connections: int) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(
+        api_key=provider.api_key.get_secret_value(),
+        base_url=provider.base_url,
+        max_retries=0,
+        http_client=openai.DefaultAioHttpClient(
+            verify=_tls_context(),
+            limits=httpx2.Limits(
+                max_connections=connections, max_keepalive_connections=connections
+            ),
+            # The time in all is the caller's to bound.
+            timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
+        ),
     )
 
 
@@ -163,44 +156,56 @@ def _tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _proxy_for(address: str) -> str | None:
-    """The proxy that the environment (HTTPS_PROXY, NO_PROXY, …) names, looked up once an ask."""
-    parts = urlsplit(address)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
-
-
 def _address(provider: Provider) -> str:
     parts = urlsplit(provider.base_url)
     return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 @contextmanager
-def _connection_failures(provider: Provider) -> Generator[None]:
-    """Tell what an exchange died of before there was a response.
+def _failures_told(provider: Provider, now: Callable[[], datetime]) -> Generator[None]:
+    """Tell what an exchange died of.
 
     Raises:
-        CallFailed: Instead of aiohttp's errors.
+        CallFailed: Instead of the package's errors.
     """
-    address = _address(provider)
     try:
         yield
-    except aiohttp.ConnectionTimeoutError:
-        reason = f"{address} takes no connection within {_CONNECT_SECONDS:.0f} s"
-        raise CallFailed(Kind.UNREACHABLE, reason) from None
-    except aiohttp.ClientConnectorError as error:
-        raise CallFailed(Kind.UNREACHABLE, _unreachable(error, address)) from None
+    except openai.APIStatusError as error:
+        raise _failure_in(error.response, provider, now()) from None
+    except openai.APIConnectionError as error:
+        raise _connection_failure(error, provider) from None
     except TimeoutError:
         raise CallFailed(Kind.TRANSIENT, "the provider did not answer in time") from None
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-        problem = ConfigurationError(
-            f"{provider.base_url} is no address of a model provider", "Check the provider's address"
-        )
-        raise CallFailed(Kind.FATAL, problem.problem, fatal=problem) from None
-    except (aiohttp.ClientError, ConnectionError):
-        raise CallFailed(Kind.TRANSIENT, "the connection to the provider broke") from None
+
+
+def _connection_failure(error: openai.APIConnectionError, provider: Provider) -> CallFailed:
+    # The package's own error does not tell a refused connection from a broken one: its cause does.
+    address, causes = _address(provider), list(_causes(error))
+    for cause in causes:
+        match cause:
+            case aiohttp.ConnectionTimeoutError():
+                reason = f"{address} takes no connection within {_CONNECT_SECONDS:.0f} s"
+                return CallFailed(Kind.UNREACHABLE, reason)
+            case aiohttp.ClientConnectorError():
+                return CallFailed(Kind.UNREACHABLE, _unreachable(cause, address))
+            case httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
+                problem = ConfigurationError(
+                    f"{provider.base_url} is no address of a model provider",
+                    "Check the provider's address",
+                )
+                return CallFailed(Kind.FATAL, problem.problem, fatal=problem)
+            case _:
+                pass
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return CallFailed(Kind.TRANSIENT, "the provider did not answer in time")
+    return CallFailed(Kind.TRANSIENT, "the connection to the provider broke")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause = error.__cause__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _unreachable(error: aiohttp.ClientConnectorError, address: str) -> str:
@@ -220,10 +225,10 @@ def _unreachable(error: aiohttp.ClientConnectorError, address: str) -> str:
             return f"{address} cannot be reached ({said})"
 
 
-def _failure_in(
-    response: aiohttp.ClientResponse, content: bytes, provider: Provider, now: datetime
-) -> CallFailed:
-    return failure_of(response.status, response.headers, content, provider.key_variable, now)
+def _failure_in(response: httpx2.Response, provider: Provider, now: datetime) -> CallFailed:
+    return failure_of(
+        response.status_code, response.headers, response.content, provider.key_variable, now
+    )
 
 
 def _parsed(content: bytes) -> Any:
@@ -294,16 +299,10 @@ def check_reachable(provider: Provider, now: Callable[[], datetime]) -> str:
 
 
 async def _listed_models(provider: Provider, now: Callable[[], datetime]) -> bytes:
-    with _connection_failures(provider):
-        async with (
-            asyncio.timeout(_CHECK_SECONDS),
-            _session(provider, connections=1) as session,
-            session.get(f"{provider.base_url.rstrip('/')}/models") as response,
-        ):
-            content = await response.read()
-    if response.status >= _FIRST_ERROR_STATUS:
-        raise _failure_in(response, content, provider, now())
-    return content
+    with _failures_told(provider, now):
+        async with asyncio.timeout(_CHECK_SECONDS), _client(provider, connections=1) as client:
+            response = await client.get("/models", cast_to=httpx2.Response)
+    return response.content
 
 
 def _as_error(failure: CallFailed) -> PlatformError:
