@@ -15,6 +15,7 @@ from batch_platform.cli.console import show_table
 from batch_platform.cli.runs import RunResult, run_job, show_run
 from batch_platform.core.days import today, utc_now
 from batch_platform.core.settings import Settings, demo_env_file, load_settings
+from batch_platform.core.trading_days import TradingCalendar
 from batch_platform.gateways.platform_services import lease_sandbox
 from batch_platform.orchestration.results import stopwatch
 
@@ -27,11 +28,13 @@ class DemoPart:
         job_name: Its name.
         partition: Today → the partition's key.
         run_config: Dagster's configuration of the run.
+        last_partition: Today → the last key of a range that one run makes; None for one partition.
     """
 
     job_name: str
     partition: Callable[[date], str]
     run_config: Mapping[str, Any] | None = None
+    last_partition: Callable[[date], str] | None = None
 
 
 def _yesterday(on: date) -> str:
@@ -40,6 +43,14 @@ def _yesterday(on: date) -> str:
 
 def _tomorrow(on: date) -> str:
     return (on + timedelta(days=1)).isoformat()
+
+
+def _last_trading_day(on: date) -> str:
+    return TradingCalendar().previous(on).isoformat()
+
+
+def _last_month(on: date) -> str:
+    return (on.replace(day=1) - timedelta(days=1)).replace(day=1).isoformat()
 
 
 PARTS: Sequence[DemoPart] = (
@@ -51,6 +62,9 @@ PARTS: Sequence[DemoPart] = (
         # The demo has no schedule in the table: it asks as a person does.
         {"ops": {"interventions__eligible_users": {"config": {"needs_active_schedule": False}}}},
     ),
+    DemoPart("stocks_prices_job", _last_month, last_partition=_yesterday),
+    DemoPart("stocks_night_job", _last_trading_day),
+    DemoPart("stocks_report_job", _last_month),
     # Last: it holds what the others made.
     DemoPart("backups_database_job", _yesterday),
 )
@@ -79,7 +93,14 @@ def run_demo() -> bool:
     results: list[RunResult] = []
     for part in PARTS:
         partition = part.partition(on)
-        result = run_job(part.job_name, partition, settings=settings, run_config=part.run_config)
+        last = part.last_partition(on) if part.last_partition else None
+        result = run_job(
+            part.job_name,
+            partition,
+            last_partition=last,
+            settings=settings,
+            run_config=part.run_config,
+        )
         show_run(partition, result)
         results.append(result)
     if is_success := all(result.is_success for result in results):

@@ -20,6 +20,7 @@ from batch_platform.cli import (
     interventions,
     platform,
     schedules,
+    stocks,
     tokens,
 )
 from batch_platform.cli.console import WarningLines, err, out, show_error
@@ -43,6 +44,7 @@ app.add_typer(chats.app, name="chats")
 app.add_typer(fortunes.app, name="fortunes")
 app.add_typer(backups.app, name="backups")
 app.add_typer(interventions.app, name="interventions")
+app.add_typer(stocks.app, name="stocks")
 app.add_typer(config.app, name="config")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(tokens.app, name="tokens")

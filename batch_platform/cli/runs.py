@@ -17,7 +17,12 @@ from uuid import uuid4
 import dagster as dg
 import sqlalchemy.exc
 from dagster._core.events import RunFailureReason
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
 from dagster_postgres.utils import DagsterPostgresException
+from rich.markup import escape
 
 from batch_platform.build import build_definitions
 from batch_platform.cli.console import err, progress_bars, show_error, show_table
@@ -50,6 +55,8 @@ class RunResult:
     made: list[MadeAsset] = field(default_factory=list)
     failures: list[FailedStep] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
+    waiting: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Partition → why it is awaited: its source has not published it yet."""
 
     @property
     def is_misconfigured(self) -> bool:
@@ -78,6 +85,7 @@ def run_job(
     partition: str,
     *,
     settings: Settings,
+    last_partition: str | None = None,
     assets: Sequence[str] = (),
     run_config: Mapping[str, Any] | None = None,
 ) -> RunResult:
@@ -86,6 +94,7 @@ def run_job(
     Args:
         job_name: The job whose assets run.
         partition: The partition's key.
+        last_partition: The last key of a range from `partition` on, made in one run.
         settings: What the run's resources use, changed by the command's options.
         assets: Keys `group/name` of the assets to run; all of the job's by default.
         run_config: Dagster's configuration of the assets.
@@ -113,15 +122,24 @@ def run_job(
                 "loggers": {"console": {"config": {"log_level": log_level}}},
             },
             instance=instance,
-            partition_key=partition,
+            partition_key=None if last_partition else partition,
             asset_selection=[dg.AssetKey(key.split("/")) for key in assets] or None,
-            tags={COMMAND_TAG: " ".join(["batch-platform", *sys.argv[1:]])[:_LONGEST_COMMAND]},
+            tags={
+                COMMAND_TAG: " ".join(["batch-platform", *sys.argv[1:]])[:_LONGEST_COMMAND],
+                **_range_tags(partition, last_partition),
+            },
             raise_on_error=False,
             run_id=run_id,
         )
     if _is_interrupted(result):
         raise KeyboardInterrupt
-    return _as_result(result, partition)
+    return _as_result(result, partition, last_partition)
+
+
+def _range_tags(first: str, last: str | None) -> Mapping[str, str]:
+    if last is None:
+        return {}
+    return {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
 
 
 def made_partitions(settings: Settings) -> Callable[[str], set[str]]:
@@ -170,6 +188,8 @@ def show_run(partition: str, result: RunResult) -> None:
     if rows:
         columns = ["자산", "파티션", "행", "초", "원", "결과"]
         show_table(f"{partition} · 실행 {result.run_id[:8]}", columns, rows, right=(2, 3, 4))
+    for awaited, reason in result.waiting.items():
+        err.print(f"[yellow]대기[/yellow] {awaited}: 아직 공개되지 않았습니다 ({escape(reason)})")
     for check in result.failed_checks:
         err.print(f"[yellow]점검 실패[/yellow] {check}")
     for failure in result.failures:
@@ -197,23 +217,41 @@ def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
     )
 
 
-def _as_result(result: dg.ExecuteInProcessResult, partition: str) -> RunResult:
+def _as_result(
+    result: dg.ExecuteInProcessResult, partition: str, last_partition: str | None
+) -> RunResult:
+    events = {
+        # A range is one line: each of its partitions carries the same figures.
+        (event.asset_key, None if last_partition else event.partition): event
+        for event in result.get_asset_materialization_events()
+    }
+    name = f"{partition} … {last_partition}" if last_partition else partition
     made = [
         MadeAsset(
             event.asset_key.to_user_string() if event.asset_key else "",
-            partition,
+            name,
             {
                 key: value.value
                 for key, value in event.step_materialization_data.materialization.metadata.items()
             },
         )
-        for event in result.get_asset_materialization_events()
+        for event in events.values()
     ]
+    waiting = {
+        event.partition or "": str(observation.metadata["reason"].value)
+        for event in result.get_asset_observation_events()
+        if "reason" in (observation := event.asset_observation_data.asset_observation).metadata
+    }
     failed_checks = [
         f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}"
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed
     ]
     return RunResult(
-        result.run_id, result.success, made, failed_steps(result.all_events), failed_checks
+        result.run_id,
+        result.success,
+        made,
+        failed_steps(result.all_events),
+        failed_checks,
+        waiting,
     )

@@ -102,6 +102,14 @@ def _first_day(home: Path) -> date:
     return sample_days(today(utc_now, ZoneInfo(_ZONE)) - timedelta(days=1))[0]
 
 
+def _stocks_first_day(home: Path) -> date:
+    """The first of January of the year before the demo was first made; it stays."""
+    remembered = dotenv_values(home / "demo.env").get("STOCKS_FIRST_DAY")
+    if remembered:
+        return date.fromisoformat(remembered)
+    return date(today(utc_now, ZoneInfo(_ZONE)).year - 1, 1, 1)
+
+
 def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
     """Write `demo.env`, the only settings that the demo profile reads."""
     values = {
@@ -114,6 +122,11 @@ def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
         "INTERVENTIONS_DATABASE_URL": f"sqlite:///{sample_patients_source(home)}",
         "INTERVENTIONS_TABLE_SLEEP_RECORDS": "interventions_usersleeprecord",
         "INTERVENTIONS_FIRST_DAY": _first_day(home),
+        "STOCKS_FIRST_DAY": _stocks_first_day(home),
+        "KRX_AUTH_KEY": "sandbox",
+        "KRX_BASE_URL": addresses.krx_url,
+        "PUBLIC_DATA_SERVICE_KEY": "sandbox",
+        "PUBLIC_DATA_BASE_URL": addresses.public_data_url,
         "LLM_PROVIDER": "compatible",
         "LLM_BASE_URL": addresses.model_url,
         "LLM_API_KEY": "sandbox",

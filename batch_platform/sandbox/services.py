@@ -18,7 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from batch_platform.core.errors import ConfigurationError
-from batch_platform.sandbox import loopback
+from batch_platform.sandbox import krx_server, loopback, public_data_server
 from batch_platform.sandbox.mail_folder import MailFolder
 from batch_platform.sandbox.mail_page import mail_page
 from batch_platform.sandbox.model_server import ModelServer, ModelServerOptions
@@ -42,6 +42,16 @@ class SandboxAddresses:
     def model_url(self) -> str:
         """Base address of the model server, for the `openai` package."""
         return f"{self._url('model')}/v1"
+
+    @property
+    def krx_url(self) -> str:
+        """Base address of the exchange."""
+        return f"{self._url('krx')}{krx_server.PREFIX}"
+
+    @property
+    def public_data_url(self) -> str:
+        """Base address of the data portal."""
+        return f"{self._url('public_data')}{public_data_server.PREFIX}"
 
     @property
     def smtp_host(self) -> str:
@@ -109,11 +119,29 @@ def _mail_page(
     return _serving(mail_page(_mails(settings)), bound)
 
 
+def _krx(settings: ServiceSettings, bound: socket.socket) -> AbstractAsyncContextManager[None]:
+    del settings
+    return _serving(krx_server.KrxServer().application(), bound)
+
+
+def _public_data(
+    settings: ServiceSettings, bound: socket.socket
+) -> AbstractAsyncContextManager[None]:
+    del settings
+    return _serving(public_data_server.PublicDataServer().application(), bound)
+
+
 def _mails(settings: ServiceSettings) -> MailFolder:
     return MailFolder(settings.folder / "mails")
 
 
-SERVICES: Mapping[str, Service] = {"model": _model, "smtp": _smtp, "mail_page": _mail_page}
+SERVICES: Mapping[str, Service] = {
+    "model": _model,
+    "smtp": _smtp,
+    "mail_page": _mail_page,
+    "krx": _krx,
+    "public_data": _public_data,
+}
 """Every service by name, in the order in which they start."""
 
 

@@ -246,7 +246,8 @@ def _told(
     """What a step on one day or a range says: made, awaited, or both."""
     for warning in outcome.warnings:
         context.log.warning(warning)
-    closed = [f"{day.date}: {day.reason}" for day in outcome.days if day.reason]
+    reasons = [day.reason for day in outcome.days if day.reason]
+    note = reasons[0] if len(days) == 1 and reasons else f"{len(reasons)} closed days"
     result = materialized(
         rows=outcome.rows,
         seconds=seconds,
@@ -259,7 +260,7 @@ def _told(
             "sources": ", ".join(sorted({day.source for day in outcome.days if day.source}))
             or "none",
             "warnings": "\n".join(outcome.warnings[:20]) or "none",
-            **({"note": _first_few(closed)} if closed else {}),
+            **({"note": note} if reasons else {}),
             **details,
         },
     )
@@ -281,8 +282,3 @@ def _told(
         )
     if config.is_last_try or len(days) > 1:
         require_published(outcome.waiting)
-
-
-def _first_few(lines: Sequence[str], most: int = 5) -> str:
-    more = f" … {len(lines) - most}" if len(lines) > most else ""
-    return "; ".join(lines[:most]) + more
