@@ -95,7 +95,9 @@ def report(
 
 @holidays_app.command("list", epilog="예: batch-platform stocks holidays list --year 2026")
 def holidays_list(
-    year: Annotated[int, typer.Option("--year", min=2000, max=2100, help="해. 기본: 올해")] = 0,
+    year: Annotated[
+        int | None, typer.Option("--year", min=2000, max=2100, help="해. 기본: 올해")
+    ] = None,
 ) -> None:
     """한 해의 평일 휴장일과, 사람이 적어 둔 날을 보입니다."""
     from batch_platform.cli import stock_work

@@ -281,12 +281,12 @@ def _days(book: ReportWorkbook, days: Sequence[DayOfMarket]) -> Table:
         ),
     )
     if len(days) > 1:
-        _beside(table, _value_chart(table), len(_DAY_COLUMNS))
+        _beside(table, _breadth_chart(table), len(_DAY_COLUMNS))
     return table
 
 
-def _value_chart(days: Table) -> BarChart:
-    return day_chart(days, "일별 거래대금과 시가총액 (조원)", days=1, columns=2, line=7)
+def _breadth_chart(days: Table) -> BarChart:
+    return day_chart(days, "일별 상승·하락 종목 수", days=1, columns=3, line=4)
 
 
 def _actions(book: ReportWorkbook, actions: Sequence[ActionLine]) -> None:
@@ -410,6 +410,6 @@ def _summary(
     place_chart(sheet, sectors, f"H{middle}:M{middle + 15}")
     bottom = middle + 17
     if len(days) > 1:
-        place_chart(sheet, _value_chart(tables["days"]), f"B{bottom}:M{bottom + 13}")
+        place_chart(sheet, _breadth_chart(tables["days"]), f"B{bottom}:M{bottom + 13}")
     sheet.print_area = f"A1:N{bottom + 13}"
     book.open_on(sheet)
