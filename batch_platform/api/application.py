@@ -13,7 +13,7 @@ from batch_platform.api.database import ApiDatabase
 from batch_platform.api.documentation import document, scopes_of
 from batch_platform.api.edge import SECURITY_HEADERS, Edge
 from batch_platform.api.problems import install
-from batch_platform.api.routes import health, runs, schedules, token
+from batch_platform.api.routes import fortunes, health, runs, schedules, token
 from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.platform_db import PlatformDb
@@ -26,6 +26,7 @@ _GUARDED: tuple[APIRouter, ...] = (
     schedules.router,
     runs.router,
     token.router,
+    fortunes.router,
 )
 """Routers whose every route needs a token. A domain's router is added here."""
 

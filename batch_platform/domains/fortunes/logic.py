@@ -41,7 +41,7 @@ _LONGEST_RETRY = timedelta(hours=1)
 MAX_ATTEMPTS = 6
 """A user whose answers were useless so often is not paid for any more."""
 
-_BASE_SCORE = 60
+_BASE_SCORE = 55
 _SCORED_TOPICS = ("love", "money", "work", "health")
 # What the day's stem (weighing twice its branch) does to each topic, by its kind of 십신.
 _WEIGHTS: Mapping[str, tuple[int, int, int, int, int]] = {
@@ -56,6 +56,8 @@ _HARMONY_POINTS = {"love": 12, "money": 5, "work": 6, "health": 5}
 _CLASH_POINTS = {"love": -10, "money": -5, "work": -6, "health": -8}
 _NEEDED_POINTS = 8
 _BALANCE_POINTS = 8
+_USUAL_BALANCE = 93
+"""The median of charts; what is far below it counts as much as the greatest possible."""
 
 _COLORS: Mapping[Element, tuple[str, str]] = {
     Element.WOOD: ("초록", "청록"),
@@ -337,7 +339,8 @@ def _score(
     score += weights[_TEN_GODS.index(branch_god) // 2]
     score += {"합": _HARMONY_POINTS, "충": _CLASH_POINTS}.get(bond, {}).get(topic, 0)
     score += _NEEDED_POINTS if brings_needed else 0
-    score += round(_BALANCE_POINTS * (balance - 50) / 50)
+    evenness = (balance - _USUAL_BALANCE) / (100 - _USUAL_BALANCE)
+    score += round(_BALANCE_POINTS * max(evenness, -1.0))
     return min(max(score, 0), 100)
 
 

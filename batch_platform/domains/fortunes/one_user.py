@@ -41,7 +41,7 @@ def make_one(
     with db.hold("fortunes/daily_fortunes", day.isoformat(), holder=holder):
         read_users(day, db=db, source=source, settings=settings, clock=clock)
         compute_charts(day, db=db, settings=settings, clock=clock)
-        if next(FortuneStore(db).charts(day, user_id), None) is None:
+        if next(FortuneStore(db).charted(day, user_id), None) is None:
             raise NoDataError(
                 f"User {user_id} gets no fortune of {day}",
                 "They must be in the app's table, active, and born before that day",

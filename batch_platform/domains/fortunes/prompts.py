@@ -111,33 +111,18 @@ def text_for_model(reading: DayReading) -> str:
     )
 
 
-def computed_data(reading: DayReading) -> dict[str, object]:
-    """The part of `fortune_data` that the model has no say in."""
-    return {
-        "overall": reading.overall,
-        "scores": dict(reading.scores),
-        "lucky": asdict(reading.lucky),
-    }
-
-
-def fortune_data(words: FortuneWords, computed: Mapping[str, Any]) -> dict[str, object]:
-    """The app's `fortune_data`: its three texts under their names, and the rest beside them.
-
-    Args:
-        words: The model's.
-        computed: What `computed_data` gave.
-    """
+def fortune_data(words: FortuneWords, reading: DayReading) -> dict[str, object]:
+    """The app's `fortune_data`: its three texts under their names, and the rest beside them."""
     texts = words.model_dump()
     return {
         "today_fortune_summary": words.summary,
         "today_element_balance_description": words.balance,
         "today_daily_guidance": words.guidance,
-        "overall": {"score": computed["overall"]},
+        "overall": {"score": reading.overall},
         **{
-            topic: {"score": score, "text": texts[topic]}
-            for topic, score in computed["scores"].items()
+            topic: {"score": score, "text": texts[topic]} for topic, score in reading.scores.items()
         },
-        "lucky": computed["lucky"],
+        "lucky": asdict(reading.lucky),
         "do": words.do,
         "avoid": words.avoid,
     }

@@ -8,7 +8,7 @@ from batch_platform.core.settings import FortunesSettings
 from batch_platform.domains.fortunes.logic import NameFinder
 from batch_platform.domains.fortunes.pillars import natal_chart
 from batch_platform.domains.fortunes.prompts import LENGTHS, texts_of
-from batch_platform.domains.fortunes.store import FortuneStore
+from batch_platform.domains.fortunes.store import FortuneStore, charted_user
 from batch_platform.domains.fortunes.workflow import user_columns
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
@@ -16,7 +16,8 @@ from batch_platform.gateways.source_db import SourceDatabase
 
 def charts_that_differ(day: date, db: PlatformDb) -> int:
     """Charts of a day's users that are not what computing them again gives."""
-    return sum(natal_chart(user.birth) != chart for user, chart in FortuneStore(db).charts(day))
+    charted = map(charted_user, FortuneStore(db).charted(day))
+    return sum(natal_chart(user.birth) != chart for user, chart in charted)
 
 
 def texts_out_of_length(day: date, db: PlatformDb) -> int:

@@ -1,6 +1,6 @@
 """SQL of the fortunes domain on the platform's database. Rules are in `logic` and `pillars`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -57,14 +57,29 @@ FORTUNE_SCHEMA = pa.schema(
 )
 """Rows of `fortunes.daily_fortunes`; JSON as text."""
 
+CHARTED_SCHEMA = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("birth_date", pa.date32()),
+        ("birth_time", pa.time64("us")),
+        ("is_male", pa.bool_()),
+        ("time_zone", pa.string()),
+        ("year", pa.int16()),
+        ("month", pa.int16()),
+        ("day", pa.int16()),
+        ("hour", pa.int16()),
+        ("is_term_day", pa.bool_()),
+        ("luck_direction", pa.int16()),
+        ("luck_start_years", pa.float64()),
+        ("ruleset", pa.string()),
+    ]
+)
+"""A user with the chart; see `charted_user`."""
+
 _HAS_CHART = """
     chart.user_id = person.user_id AND chart.birth_date = person.birth_date
     AND chart.birth_time IS NOT DISTINCT FROM person.birth_time
     AND chart.is_male IS NOT DISTINCT FROM person.is_male AND chart.ruleset = %(ruleset)s
-"""
-_CHART_COLUMNS = """
-    chart.year_pillar, chart.month_pillar, chart.day_pillar, chart.hour_pillar, chart.is_term_day,
-    chart.luck_direction, chart.luck_start_years, chart.ruleset
 """
 _FORTUNE_COLUMNS = """
     for_date, user_id, status, gapja_code, gapja_name, gapja_element, fortune_data, fortune_score,
@@ -108,11 +123,21 @@ class FortuneStore:
         reading: Reading,
         users: Iterator[pa.RecordBatch],
         *,
+        default_zone: str,
         is_made_up: bool,
         read_at: datetime,
     ) -> None:
         """Put what was read from the app in place of what was read for that day before."""
         transaction.overwrite("fortunes.eligible_users", {"for_date": reading.for_date}, users)
+        # The API has PostgreSQL tell which day it is in a zone: it must know every one.
+        transaction.connection.execute(
+            """
+            UPDATE fortunes.eligible_users SET time_zone = %s
+            WHERE for_date = %s AND time_zone <> 'Asia/Seoul'
+              AND time_zone NOT IN (SELECT name FROM pg_timezone_names)
+            """,
+            [default_zone, reading.for_date],
+        )
         transaction.connection.execute(
             "DELETE FROM fortunes.readings WHERE for_date = %s", [reading.for_date]
         )
@@ -194,14 +219,14 @@ class FortuneStore:
             )
             return len(rows)
 
-    def charts(
-        self, day: date, user_id: str | None = None
-    ) -> Iterator[tuple[EligibleUser, NatalChart]]:
-        """Yield the day's users (or one of them) who have a chart, with it, in order of id."""
+    def charted(self, day: date, user_id: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield rows of `CHARTED_SCHEMA`: the day's users, or one, who have a chart, by id."""
         for row in self._db.stream(
             f"""
             SELECT person.user_id, person.birth_date, person.birth_time, person.is_male,
-                   person.time_zone, {_CHART_COLUMNS}
+                   person.time_zone, chart.year_pillar, chart.month_pillar, chart.day_pillar,
+                   chart.hour_pillar, chart.is_term_day, chart.luck_direction,
+                   chart.luck_start_years, chart.ruleset
             FROM fortunes.eligible_users AS person
             JOIN fortunes.natal_charts AS chart ON {_HAS_CHART}
             WHERE for_date = %(day)s
@@ -210,7 +235,7 @@ class FortuneStore:
             """,
             {"day": day, "ruleset": RULESET, "user_id": user_id},
         ):
-            yield _user(row[:5]), _chart(row[5:])
+            yield dict(zip(CHARTED_SCHEMA.names, row, strict=True))
 
     def failures(self, day: date) -> dict[str, Failure]:
         """The day's users whose fortune failed, by their id."""
@@ -337,17 +362,20 @@ def _chart_row(user: EligibleUser, chart: NatalChart) -> tuple[Any, ...]:
     )
 
 
-def _chart(row: tuple[Any, ...]) -> NatalChart:
-    year, month, day, hour, is_term_day, direction, start_years, ruleset = row
-    return NatalChart(
-        Pillar(year),
-        Pillar(month),
-        Pillar(day),
+def charted_user(row: Mapping[str, Any]) -> tuple[EligibleUser, NatalChart]:
+    """The user and the chart of a row of `CHARTED_SCHEMA`."""
+    hour, direction = row["hour"], row["luck_direction"]
+    chart = NatalChart(
+        Pillar(row["year"]),
+        Pillar(row["month"]),
+        Pillar(row["day"]),
         None if hour is None else Pillar(hour),
-        is_term_day,
-        None if direction is None else Luck(direction, start_years),
-        ruleset,
+        row["is_term_day"],
+        None if direction is None else Luck(direction, row["luck_start_years"]),
+        row["ruleset"],
     )
+    birth = Birth(row["birth_date"], row["birth_time"], row["is_male"])
+    return EligibleUser(row["user_id"], birth, row["time_zone"]), chart
 
 
 def _fortune(row: tuple[Any, ...]) -> StoredFortune:

@@ -13,8 +13,6 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import pyarrow as pa
-
 from batch_platform.core.days import Clock
 from batch_platform.core.errors import (
     BudgetExceededError,
@@ -27,6 +25,7 @@ from batch_platform.core.errors import (
 from batch_platform.core.progress import ProgressReport, unheard
 from batch_platform.core.settings import FortunesSettings, Settings
 from batch_platform.domains.fortunes.logic import (
+    DayReading,
     next_retry,
     read_birth_date,
     read_birth_time,
@@ -47,13 +46,18 @@ from batch_platform.domains.fortunes.models import (
 from batch_platform.domains.fortunes.pillars import day_pillar, natal_chart
 from batch_platform.domains.fortunes.prompts import (
     FortuneWords,
-    computed_data,
     fortune_data,
     fortune_score,
     fortune_task,
     text_for_model,
 )
-from batch_platform.domains.fortunes.store import FORTUNE_SCHEMA, USER_SCHEMA, FortuneStore
+from batch_platform.domains.fortunes.store import (
+    CHARTED_SCHEMA,
+    FORTUNE_SCHEMA,
+    USER_SCHEMA,
+    FortuneStore,
+    charted_user,
+)
 from batch_platform.gateways.llm import Answered, AskSummary, BulkLlm, Item, Progress
 from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.source_db import SourceDatabase, SourceRows
@@ -166,6 +170,7 @@ def read_users(
                 transaction,
                 users.reading,
                 spool.batches(),
+                default_zone=settings.platform.timezone,
                 is_made_up=settings.is_made_up,
                 read_at=clock(),
             )
@@ -331,9 +336,11 @@ def write_fortunes(
     store = FortuneStore(db)
     _require_charts(day, db, user_id)
     is_forced = retry_failed or user_id is not None
-    with Spool(_ASKED_SCHEMA) as asked, _FortuneRows(day, settings, llm, clock()) as rows:
-        _sort_out(day, store, asked, rows, user_id=user_id, is_forced=is_forced)
-        summary, stopped_by = _ask(day, llm, asked, rows, settings, progress)
+    with Spool(CHARTED_SCHEMA) as charted, _FortuneRows(day, settings, llm, clock()) as rows:
+        for row in store.charted(day, user_id):
+            charted.add(row)
+        asking = _Asking(day, charted, rows, store.failures(day), is_forced=is_forced)
+        summary, stopped_by = _ask(day, llm, asking, settings, progress)
         with db.replacing("fortunes/daily_fortunes", day.isoformat()) as transaction:
             store.replace_fortunes(transaction, day, rows.spool.batches(), user_id)
         if stopped_by is not None and not rows.completed:
@@ -341,87 +348,76 @@ def write_fortunes(
         return FortuneOutcome(rows.completed, rows.failed, summary, stopped_by)
 
 
-_ASKED_SCHEMA = pa.schema(
-    [
-        ("user_id", pa.string()),
-        ("time_zone", pa.string()),
-        ("attempts", pa.int32()),
-        ("text", pa.string()),
-        ("lucky", pa.string()),
-        ("score", pa.string()),
-    ]
-)
-
-
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A user on the way: what is asked, and what was computed, as JSON."""
+    """A user on the way: what is asked, and what was computed."""
 
-    user_id: str
-    time_zone: str
+    user: EligibleUser
+    reading: DayReading
     attempts: int
-    text: str
-    lucky: str
-    score: str
 
 
-def _sort_out(
-    day: date,
-    store: FortuneStore,
-    asked: Spool,
-    rows: "_FortuneRows",
-    *,
-    user_id: str | None,
-    is_forced: bool,
-) -> None:
-    """Compute every user's day; those whose next attempt is not due yet stay failed."""
-    failures = store.failures(day)
-    for user, chart in store.charts(day, user_id):
-        reading = read_day(chart, user.birth, day)
-        failure = failures.get(user.user_id)
-        one = _Asked(
-            user.user_id,
-            user.time_zone,
-            failure.attempts if failure else 0,
-            text_for_model(reading),
-            _json(computed_data(reading)),
-            _json(fortune_score(reading)),
-        )
-        if failure is None or is_forced or failure.is_due(rows.now):
-            asked.add(asdict(one))
-        else:
-            rows.add_failed(one, failure)
+class _Asking:
+    """A day's users on their way to the model; `waiting` holds those that are out.
+
+    Each is computed when there is room for it, so memory stays flat and the first call leaves at
+    once.
+    """
+
+    def __init__(
+        self,
+        day: date,
+        charted: Spool,
+        rows: "_FortuneRows",
+        failures: Mapping[str, Failure],
+        *,
+        is_forced: bool,
+    ) -> None:
+        self.total = charted.rows
+        self.rows = rows
+        self.waiting: dict[str, _Asked] = {}
+        self._day = day
+        self._charted = charted
+        self._failures = failures
+        self._is_forced = is_forced
+
+    def items(self) -> Iterator[Item]:
+        """Hand out the users; those whose next attempt is not due yet stay failed."""
+        for batch in self._charted.batches():
+            for row in batch.to_pylist():
+                user, chart = charted_user(row)
+                reading = read_day(chart, user.birth, self._day)
+                failure = self._failures.get(user.user_id)
+                one = _Asked(user, reading, failure.attempts if failure else 0)
+                if failure is None or self._is_forced or failure.is_due(self.rows.now):
+                    self.waiting[user.user_id] = one
+                    yield Item(user.user_id, text_for_model(reading))
+                else:
+                    self.rows.add_failed(one, failure)
 
 
 def _ask(
-    day: date,
-    llm: BulkLlm,
-    asked: Spool,
-    rows: "_FortuneRows",
-    settings: Settings,
-    progress: ProgressReport,
+    day: date, llm: BulkLlm, asking: _Asking, settings: Settings, progress: ProgressReport
 ) -> tuple[AskSummary, PlatformError | None]:
     """Ask about every user that is to be asked about; who is not answered for is due again now.
 
     Returns:
         What asking took, and why it ended before its end.
     """
-    waiting: dict[str, _Asked] = {}
-    items = _items(asked, waiting)
+    rows, items = asking.rows, asking.items()
     ask = llm.ask(
         fortune_task(settings.fortunes.users_per_call),
         items,
         workers=settings.fortunes.workers,
         partition=day.isoformat(),
-        on_progress=lambda state: progress(state.done, asked.rows, _note(state)),
+        on_progress=lambda state: progress(state.done, asking.total, _note(state)),
         # A user who failed before is only among the items when another attempt is due.
         asks_quarantined_again=True,
     )
-    stopped_by: PlatformError | None = None
     useless = 0
     try:
         for outcome in ask:
-            one = waiting.pop(outcome.item.id)
+            one = asking.waiting.pop(outcome.item.id)
             if isinstance(outcome, Answered):
                 rows.add_completed(one, outcome.answer)
             else:
@@ -429,23 +425,14 @@ def _ask(
                 attempts = one.attempts + 1
                 retry_at = next_retry(attempts, rows.now)
                 rows.add_failed(one, Failure(outcome.reason, attempts, retry_at))
-                _require_few(useless, asked.rows, day, settings.fortunes.max_failed_share)
+                _require_few(useless, asking.total, day, settings.fortunes.max_failed_share)
     except (RetryableError, BudgetExceededError, PermanentError) as error:
-        stopped_by = error
         for _ in items:
             pass  # whom nobody asked about waits now, too
-        for one in waiting.values():
+        for one in asking.waiting.values():
             rows.add_failed(one, Failure(f"Not asked: {error.problem}", one.attempts, rows.now))
-    return ask.summary, stopped_by
-
-
-def _items(asked: Spool, waiting: dict[str, _Asked]) -> Iterator[Item]:
-    """Hand out the users; `waiting` holds those that are out, so memory stays flat."""
-    for batch in asked.batches():
-        for row in batch.to_pylist():
-            one = _Asked(**row)
-            waiting[one.user_id] = one
-            yield Item(one.user_id, one.text)
+        return ask.summary, error
+    return ask.summary, None
 
 
 def _require_few(useless: int, total: int, day: date, allowed_share: float) -> None:
@@ -485,7 +472,7 @@ class _FortuneRows:
     def add_completed(self, one: _Asked, words: FortuneWords) -> None:
         """Add a fortune."""
         self.completed += 1
-        data = fortune_data(words, json.loads(one.lucky))
+        data = fortune_data(words, one.reading)
         self._add(one, FortuneStatus.COMPLETED, data=_json(data), attempts=one.attempts)
 
     def add_failed(self, one: _Asked, failure: Failure) -> None:
@@ -506,11 +493,11 @@ class _FortuneRows:
         self.spool.add(
             {
                 **self._of_all,
-                "user_id": one.user_id,
+                "user_id": one.user.user_id,
                 "status": str(status),
                 "fortune_data": data,
-                "fortune_score": one.score,
-                "time_zone": one.time_zone,
+                "fortune_score": _json(fortune_score(one.reading)),
+                "time_zone": one.user.time_zone,
                 "reason": reason,
                 "attempts": attempts,
                 "next_retry_at": next_retry_at,
