@@ -14,6 +14,7 @@ from batch_platform.api.documentation import document, scopes_of
 from batch_platform.api.edge import SECURITY_HEADERS, Edge
 from batch_platform.api.problems import install
 from batch_platform.api.routes import fortunes, health, runs, schedules, token
+from batch_platform.api.shortcut import Shortcut
 from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.platform_db import PlatformDb
@@ -88,6 +89,7 @@ def create_app(
 
     app.openapi = openapi
     install(app, SECURITY_HEADERS)
+    app.add_middleware(Shortcut, application=app)
     app.add_middleware(Edge, names=settings.api.names)
     return app
 

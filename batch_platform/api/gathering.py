@@ -5,6 +5,7 @@ wait for others.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -24,7 +25,7 @@ class Gathered(Generic[Key, Value]):
 
     def __init__(self, find: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]]) -> None:
         self._find = find
-        self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
+        self._waiting: deque[tuple[Key, asyncio.Future[Value | None]]] = deque()
         self._statements: set[asyncio.Task[None]] = set()
 
     async def get(self, key: Key) -> Value | None:
@@ -33,26 +34,26 @@ class Gathered(Generic[Key, Value]):
         Raises:
             PlatformError: As `find`.
         """
-        future = self._waiting.get(key)
-        if future is None:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting[key] = future
-            if len(self._statements) < _MOST_STATEMENTS:
-                task = asyncio.create_task(self._ask())
-                self._statements.add(task)
-                task.add_done_callback(self._statements.discard)
-        # Somebody who goes away must not take the answer from the others.
-        return await asyncio.shield(future)
+        future: asyncio.Future[Value | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, future))
+        if len(self._statements) < _MOST_STATEMENTS:
+            task = asyncio.create_task(self._ask())
+            self._statements.add(task)
+            task.add_done_callback(self._statements.discard)
+        return await future
 
     async def _ask(self) -> None:
         while self._waiting:
-            keys = list(self._waiting)[:_MOST_AT_ONCE]
-            futures = {key: self._waiting.pop(key) for key in keys}
+            count = min(_MOST_AT_ONCE, len(self._waiting))
+            asked = [self._waiting.popleft() for _ in range(count)]
             try:
-                found = await self._find(keys)
+                found = await self._find(list(dict.fromkeys(key for key, _ in asked)))
             except Exception as error:  # noqa: BLE001 - handed to every one who waits
-                for future in futures.values():
-                    future.set_exception(error)
+                for _, future in asked:
+                    if not future.done():
+                        future.set_exception(error)
             else:
-                for key, future in futures.items():
-                    future.set_result(found.get(key))
+                for key, future in asked:
+                    # Whoever went away meanwhile has cancelled theirs.
+                    if not future.done():
+                        future.set_result(found.get(key))

@@ -1,6 +1,7 @@
 """One user's fortune, for the app: of the day that it is where they live, or of a given day."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, Field
+from starlette.datastructures import State
 
 from batch_platform.api.access import guarded_router, require
 from batch_platform.api.database import ApiDatabase
@@ -72,30 +74,47 @@ async def of_day(
     return await _answer(request, Wanted(user_id, for_date))
 
 
-async def _answer(request: Request, wanted: Wanted) -> Response:
-    found = await _lookup(request).get(wanted)
-    if found is None:
-        raise ProblemError(404, _why_none(wanted), code="no-fortune")
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A fortune as it is answered: its JSON, and how long a client may keep it."""
+
+    content: bytes
+    cache_control: str
+    tag: str
+
+
+def answer_of(found: Found, wanted: Wanted, now: datetime) -> Answer | None:
+    """The answer for what was found; None when the fortune failed."""
     if found.content is None:
-        raise ProblemError(404, _why_failed(wanted, found), code="fortune-failed")
-    clock: Clock = request.app.state.clock
-    tag = f'"{found.for_date:%Y%m%d}-{found.generated_at.timestamp():.6f}"'
+        return None
     seconds = _FRESH_SECONDS
     if wanted.for_date is None:
-        seconds = min(seconds, _seconds_left(found, clock()))
-    headers = {"Cache-Control": f"private, max-age={seconds}", "ETag": tag}
-    if request.headers.get("If-None-Match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(found.content, headers=headers, media_type=_JSON)
+        seconds = min(seconds, _seconds_left(found, now))
+    tag = f'"{found.for_date:%Y%m%d}-{found.generated_at.timestamp():.6f}"'
+    return Answer(found.content, f"private, max-age={seconds}", tag)
 
 
-def _lookup(request: Request) -> Lookup:
-    """The application's one gatherer, made by its first request."""
-    state = request.app.state
+def lookup_of(state: State) -> Lookup:
+    """An application's one gatherer, made by its first request."""
     lookup: Lookup | None = getattr(state, "fortune_lookup", None)
     if lookup is None:
         lookup = state.fortune_lookup = Gathered(_finder(state.database, state.clock))
     return lookup
+
+
+async def _answer(request: Request, wanted: Wanted) -> Response:
+    state = request.app.state
+    found = await lookup_of(state).get(wanted)
+    if found is None:
+        raise ProblemError(404, _why_none(wanted), code="no-fortune")
+    clock: Clock = state.clock
+    answer = answer_of(found, wanted, clock())
+    if answer is None:
+        raise ProblemError(404, _why_failed(wanted, found), code="fortune-failed")
+    headers = {"Cache-Control": answer.cache_control, "ETag": answer.tag}
+    if request.headers.get("If-None-Match") == answer.tag:
+        return Response(status_code=304, headers=headers)
+    return Response(answer.content, headers=headers, media_type=_JSON)
 
 
 def _finder(
