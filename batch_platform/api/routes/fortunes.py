@@ -1,5 +1,6 @@
 """One user's fortune, for the app: of the day that it is where they live, or of a given day."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -8,11 +9,12 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import Path, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.datastructures import State
 
 from batch_platform.api.access import guarded_router, require
 from batch_platform.api.database import ApiDatabase
+from batch_platform.api.documentation import told
 from batch_platform.api.gathering import Gathered
 from batch_platform.api.problems import ProblemError
 from batch_platform.core.days import Clock
@@ -21,7 +23,18 @@ from batch_platform.gateways.tokens import Scope
 
 router = guarded_router("fortunes")
 
+_KEPT = {
+    "Cache-Control": {"description": "How long it holds", "schema": {"type": "string"}},
+    "ETag": {"description": "For If-None-Match", "schema": {"type": "string"}},
+}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"headers": _KEPT},
+    304: {"description": "What If-None-Match names still holds"},
+    **told(404, "There is no fortune, and why"),
+}
+
 _FRESH_SECONDS = 60
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _JSON = "application/json"
 
 Lookup = Gathered[Wanted, Found]
@@ -43,6 +56,14 @@ class FortuneView(BaseModel):
     generated_at: datetime
 
 
+def _written_out(value: object) -> object:
+    # pydantic would take a number for seconds since 1970.
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("write a day like 2026-11-22")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written_out)]
 UserId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00/]+$")]
 
 
@@ -51,6 +72,7 @@ UserId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00/]+$
     summary="A user's fortune of the day that it is where the user lives",
     dependencies=[require(Scope.VIEWER)],
     response_model=FortuneView,
+    responses=_RESPONSES,
 )
 async def today(
     request: Request, user_id: Annotated[UserId, Query(description="The app's key of the user")]
@@ -64,11 +86,12 @@ async def today(
     summary="A user's fortune of a day",
     dependencies=[require(Scope.VIEWER)],
     response_model=FortuneView,
+    responses=_RESPONSES,
 )
 async def of_day(
     request: Request,
     user_id: Annotated[UserId, Path(description="The app's key of the user")],
-    for_date: date,
+    for_date: Day,
 ) -> Response:
     """Answer with the fortune; 404 with the reason when there is none (yet)."""
     return await _answer(request, Wanted(user_id, for_date))

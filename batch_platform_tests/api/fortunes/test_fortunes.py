@@ -93,7 +93,8 @@ def test_a_given_day_is_that_day(api: RunningApi, app: httpx.Client) -> None:
     store(api.db, "42", date(2026, 1, 2))
     assert app.get("/fortunes/42/2026-01-02").json()["for_date"] == "2026-01-02"
     assert app.get("/fortunes/42/2026-01-03").status_code == 404
-    assert app.get("/fortunes/42/2026-02-30").status_code == 422
+    for wrong in ("2026-02-30", "0", "1764000000", "yesterday"):
+        assert app.get(f"/fortunes/42/{wrong}").status_code == 422
 
 
 def test_without_a_fortune_the_reason_is_told(api: RunningApi, app: httpx.Client) -> None:
