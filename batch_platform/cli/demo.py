@@ -16,6 +16,7 @@ from batch_platform.cli.runs import RunResult, run_job, show_run
 from batch_platform.core.days import today, utc_now
 from batch_platform.core.settings import Settings, demo_env_file, load_settings
 from batch_platform.core.trading_days import TradingCalendar
+from batch_platform.domains.stocks.financials.models import Quarter
 from batch_platform.gateways.platform_services import lease_sandbox
 from batch_platform.orchestration.results import stopwatch
 
@@ -53,6 +54,15 @@ def _last_month(on: date) -> str:
     return (on.replace(day=1) - timedelta(days=1)).replace(day=1).isoformat()
 
 
+def _last_due_quarter(on: date) -> str:
+    return Quarter.last_due(on).first_day.isoformat()
+
+
+def _last_due_annual_report(on: date) -> str:
+    quarter = Quarter.last_due(on)
+    return (quarter if quarter.is_annual else Quarter(quarter.year - 1, 4)).first_day.isoformat()
+
+
 PARTS: Sequence[DemoPart] = (
     DemoPart("chats_night_job", _yesterday),
     DemoPart("fortunes_night_job", _tomorrow),
@@ -63,6 +73,9 @@ PARTS: Sequence[DemoPart] = (
         {"ops": {"interventions__eligible_users": {"config": {"needs_active_schedule": False}}}},
     ),
     DemoPart("stocks_prices_job", _last_month, last_partition=_yesterday),
+    # Both, for the trailing four quarters; before the night, which values by them.
+    DemoPart("stocks_financials_job", _last_due_annual_report),
+    DemoPart("stocks_financials_job", _last_due_quarter),
     DemoPart("stocks_night_job", _last_trading_day),
     DemoPart("stocks_report_job", _last_month),
     # Last: it holds what the others made.

@@ -1,5 +1,7 @@
 """`batch-platform stocks`: prices, what is there of them, and the exchange's holidays.
 
+The command `financials` has a file of its own, `stocks_financials`.
+
 What an option means is decided here; what a command does with it is in `stock_work`.
 """
 
@@ -9,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from batch_platform.cli import stocks_financials
 from batch_platform.core.days import days_between, past_day, utc_now
 from batch_platform.core.errors import PermanentError
 from batch_platform.core.settings import Settings
@@ -20,6 +23,7 @@ holidays_app = typer.Typer(
     help="거래소 달력이 모르는 휴장일(또는 개장일)을 적어 둡니다.", no_args_is_help=True
 )
 app.add_typer(holidays_app, name="holidays")
+stocks_financials.register(app)
 
 
 class MarketChoice(StrEnum):

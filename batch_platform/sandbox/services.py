@@ -18,7 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from batch_platform.core.errors import ConfigurationError
-from batch_platform.sandbox import krx_server, loopback, public_data_server
+from batch_platform.sandbox import krx_server, loopback, opendart_server, public_data_server
 from batch_platform.sandbox.mail_folder import MailFolder
 from batch_platform.sandbox.mail_page import mail_page
 from batch_platform.sandbox.model_server import ModelServer, ModelServerOptions
@@ -52,6 +52,11 @@ class SandboxAddresses:
     def public_data_url(self) -> str:
         """Base address of the data portal."""
         return f"{self._url('public_data')}{public_data_server.PREFIX}"
+
+    @property
+    def opendart_url(self) -> str:
+        """Base address of the disclosure office."""
+        return f"{self._url('opendart')}{opendart_server.PREFIX}"
 
     @property
     def smtp_host(self) -> str:
@@ -131,6 +136,11 @@ def _public_data(
     return _serving(public_data_server.PublicDataServer().application(), bound)
 
 
+def _opendart(settings: ServiceSettings, bound: socket.socket) -> AbstractAsyncContextManager[None]:
+    del settings
+    return _serving(opendart_server.OpenDartServer().application(), bound)
+
+
 def _mails(settings: ServiceSettings) -> MailFolder:
     return MailFolder(settings.folder / "mails")
 
@@ -141,6 +151,7 @@ SERVICES: Mapping[str, Service] = {
     "mail_page": _mail_page,
     "krx": _krx,
     "public_data": _public_data,
+    "opendart": _opendart,
 }
 """Every service by name, in the order in which they start."""
 

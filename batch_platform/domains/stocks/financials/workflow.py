@@ -218,6 +218,11 @@ def compute_ratios(quarter: Quarter, *, db: PlatformDb, is_made_up: bool) -> Rat
     )
 
 
+def calls_of(companies: int) -> int:
+    """How many calls asking for a quarter takes: the directory's, and one a hundred companies."""
+    return 1 + -(-companies // MOST_COMPANIES)
+
+
 def outdated_quarters(quarter: Quarter, db: PlatformDb) -> list[Quarter]:
     """Later quarters whose ratios rest on older filings of this one than are here now."""
     store = FinancialStore(db)
