@@ -48,8 +48,11 @@ def financials(
 ) -> None:
     """분기의 재무제표를 받아 비율을 계산합니다. 이미 있는 공시는 다시 쓰지 않습니다.
 
-    상장사 전체를 100곳씩 묻습니다(분기마다 서른 번 남짓). 정정 공시는 더해지고, 그 분기를 쓰는
-    뒤 분기의 비율도 다시 계산합니다. 종료 코드: 0 저장함, 1 실패, 2 설정 오류.
+    상장사 전체를 100곳씩 묻습니다(분기마다 서른 번 남짓).
+
+    정정 공시는 더해지고, 그 분기를 쓰는 뒤 분기의 비율도 다시 계산합니다.
+
+    종료 코드: 0 저장함, 1 실패, 2 설정 오류.
     """
     from batch_platform.cli import financial_work
     from batch_platform.resources.roles import active_settings
