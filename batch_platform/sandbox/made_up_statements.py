@@ -8,6 +8,7 @@ disclosure office words them is `opendart_server`'s business.
 
 import hashlib
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -275,4 +276,4 @@ def _filing(
 def _draws(name: str, year: int, quarter: int) -> Sequence[float]:
     """Twelve numbers from 0 to 1 that belong to a company's quarter."""
     digest = hashlib.blake2b(f"{name}:{year}:{quarter}".encode(), digest_size=48).digest()
-    return [int.from_bytes(digest[at : at + 4]) / 2**32 for at in range(0, 48, 4)]
+    return [number / 2**32 for number in struct.unpack(">12I", digest)]

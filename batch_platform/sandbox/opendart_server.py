@@ -29,6 +29,13 @@ from batch_platform.sandbox.market_faults import FaultSwitches
 PREFIX = "/api/"
 _ZONE = ZoneInfo("Asia/Seoul")
 _QUARTERS = {"11013": 1, "11012": 2, "11014": 3, "11011": 4}
+_REPORT_CODES = {quarter: code for code, quarter in _QUARTERS.items()}
+_STATEMENTS = {
+    "BS": "재무상태표",
+    "IS": "손익계산서",
+    "CF": "현금흐름표",
+    "SCE": "자본변동표",
+}
 _BASES = {"CFS": "연결재무제표", "OFS": "재무제표"}
 _MOST_COMPANIES = 100
 _UNLISTED = 40
@@ -160,98 +167,97 @@ class _Report:
     is_correction: bool
 
     def main_rows(self, basis: str) -> Iterator[Row]:
-        """The main accounts: fourteen lines, twelve of a financial company."""
-        order = 0
+        """The main accounts: fourteen lines, ten of a financial company."""
+        wording = _Wording(self, basis)
         for account, attribute in _MAIN_BALANCE:
-            if self.company.is_finance and account in _CURRENT_ACCOUNTS:
-                continue
-            order += 1
-            yield self._balance_row(basis, account, attribute, order)
+            if not (self.company.is_finance and account in _CURRENT_ACCOUNTS):
+                yield wording.balance_row(account, attribute)
         for account, attribute in _MAIN_INCOME:
-            order += 1
-            yield self._flow_row(basis, "IS", account, attribute, order)
+            yield wording.flow_row("IS", account, attribute)
 
     def all_rows(self, basis: str) -> Iterator[Row]:
         """Every account, with the taxonomy's ids; no `fs_div`, as at the office."""
-        sections: Sequence[tuple[str, Sequence[tuple[str, str, str]]]] = (
-            ("BS", _ALL_BALANCE),
-            ("IS", _ALL_INCOME),
-            ("CF", _ALL_CASH_FLOW),
-            ("SCE", _ALL_EQUITY),
-        )
-        order = 0
-        for kind, accounts in sections:
+        wording = _Wording(self, basis)
+        for kind, accounts in _ALL_ACCOUNTS.items():
             for account, attribute, account_id in accounts:
                 if self.company.is_finance and account in _CURRENT_ACCOUNTS:
                     continue
-                order += 1
                 if kind == "BS":
-                    row = self._balance_row(basis, account, attribute, order)
+                    row = wording.balance_row(account, attribute)
                 else:
-                    row = self._flow_row(basis, kind, account, attribute, order)
+                    row = wording.flow_row(kind, account, attribute)
                 del row["fs_div"], row["fs_nm"], row["stock_code"]
                 yield row | {"account_id": account_id, "account_detail": "-"}
 
-    def _row(self, basis: str, kind: str, account: str, order: int) -> Row:
-        names = {"BS": "재무상태표", "IS": "손익계산서", "CF": "현금흐름표", "SCE": "자본변동표"}
-        return {
-            "rcept_no": self.receipt_no,
-            "reprt_code": next(
-                code for code, quarter in _QUARTERS.items() if quarter == self.quarter
-            ),
-            "bsns_year": str(self.year),
-            "corp_code": self.company.corp_code,
-            "stock_code": self.company.stock.ticker,
-            "fs_div": basis,
-            "fs_nm": _BASES[basis],
-            "sj_div": kind,
-            "sj_nm": names[kind],
-            "account_nm": account,
-            "ord": str(order),
-            "currency": "KRW",
-        }
-
-    def _balance_row(self, basis: str, account: str, attribute: str, order: int) -> Row:
-        term = self.year - 1980
-        ends = {
-            "thstrm": (self.year, self.quarter),
-            "frmtrm": (self.year - 1, 4),
-            **({"bfefrmtrm": (self.year - 2, 4)} if self.quarter == 4 else {}),
-        }
-        row = self._row(basis, "BS", account, order)
-        for back, (name, (year, quarter)) in enumerate(ends.items()):
-            end = self.company.period_end(year, quarter)
-            row[f"{name}_nm"] = f"제 {term - back} 기"
-            row[f"{name}_dt"] = f"{end:%Y.%m.%d} 현재"
-            row[f"{name}_amount"] = _written(
-                getattr(self._figures(basis, year, quarter), attribute)
-            )
-        return row
-
-    def _flow_row(self, basis: str, kind: str, account: str, attribute: str, order: int) -> Row:
-        row = self._row(basis, kind, account, order)
-        names = ("thstrm", "frmtrm", "bfefrmtrm") if self.quarter == 4 else ("thstrm", "frmtrm")
-        for back, name in enumerate(names):
-            year = self.year - back
-            so_far = sum(
-                getattr(self._figures(basis, year, quarter), attribute)
-                for quarter in range(1, self.quarter + 1)
-            )
-            start = self.company.year_start(year)
-            end = self.company.period_end(year, self.quarter)
-            row[f"{name}_nm"] = f"제 {self.year - 1980 - back} 기"
-            row[f"{name}_dt"] = f"{start:%Y.%m.%d} ~ {end:%Y.%m.%d}"
-            if self.quarter == 4 or kind == "CF":
-                row[f"{name}_amount"] = _written(so_far)
-            else:
-                quarter_alone = getattr(self._figures(basis, year, self.quarter), attribute)
-                row[f"{name}_amount"] = _written(quarter_alone)
-                row[f"{name}_add_amount"] = _written(so_far)
-        return row
-
-    def _figures(self, basis: str, year: int, quarter: int) -> Figures:
+    def figures(self, basis: str, year: int, quarter: int) -> Figures:
+        """A quarter's figures as this report has them."""
         is_corrected = self.is_correction and (year, quarter) == (self.year, self.quarter)
         return _cached_figures(self.company, year, quarter, basis == "CFS", is_corrected)
+
+
+class _Wording:
+    """A report's lines on one basis: what they share is put together once."""
+
+    def __init__(self, report: _Report, basis: str) -> None:
+        company, year, quarter = report.company, report.year, report.quarter
+        self._is_annual = quarter == 4
+        self._lines = 0
+        self._shared = {
+            "rcept_no": report.receipt_no,
+            "reprt_code": _REPORT_CODES[quarter],
+            "bsns_year": str(year),
+            "corp_code": company.corp_code,
+            "stock_code": company.stock.ticker,
+            "fs_div": basis,
+            "fs_nm": _BASES[basis],
+            "currency": "KRW",
+        }
+        self._ends: list[tuple[str, str, str, Figures]] = []
+        self._spans: list[tuple[str, str, str, Sequence[Figures]]] = []
+        names = ("thstrm", "frmtrm", "bfefrmtrm") if self._is_annual else ("thstrm", "frmtrm")
+        for back, name in enumerate(names):
+            then, title = year - back, f"제 {year - 1980 - back} 기"
+            # An interim balance sheet is compared with the last year's end.
+            last = quarter if back == 0 else 4
+            end = f"{company.period_end(then, last):%Y.%m.%d} 현재"
+            self._ends.append((name, title, end, report.figures(basis, then, last)))
+            first, end_day = company.year_start(then), company.period_end(then, quarter)
+            span = f"{first:%Y.%m.%d} ~ {end_day:%Y.%m.%d}"
+            quarters = [report.figures(basis, then, each) for each in range(1, quarter + 1)]
+            self._spans.append((name, title, span, quarters))
+
+    def balance_row(self, account: str, attribute: str) -> Row:
+        """A line of the balance sheet."""
+        row = self._row("BS", account)
+        for name, title, end, figures_then in self._ends:
+            row[f"{name}_nm"] = title
+            row[f"{name}_dt"] = end
+            row[f"{name}_amount"] = _written(getattr(figures_then, attribute))
+        return row
+
+    def flow_row(self, kind: str, account: str, attribute: str) -> Row:
+        """A line of another statement; interim reports give cash flows for the year so far only."""
+        row = self._row(kind, account)
+        for name, title, span, quarters in self._spans:
+            amounts = [getattr(each, attribute) for each in quarters]
+            row[f"{name}_nm"] = title
+            row[f"{name}_dt"] = span
+            if self._is_annual or kind == "CF":
+                row[f"{name}_amount"] = _written(sum(amounts))
+            else:
+                row[f"{name}_amount"] = _written(amounts[-1])
+                row[f"{name}_add_amount"] = _written(sum(amounts))
+        return row
+
+    def _row(self, kind: str, account: str) -> Row:
+        self._lines += 1
+        return {
+            **self._shared,
+            "sj_div": kind,
+            "sj_nm": _STATEMENTS[kind],
+            "account_nm": account,
+            "ord": str(self._lines),
+        }
 
 
 @lru_cache(maxsize=65_536)
@@ -332,6 +338,13 @@ _ALL_EQUITY = (
     ("당기순이익(손실)", "net_income", "ifrs-full_ProfitLoss"),
     ("소유주에 대한 배분", "paid_out", "ifrs-full_DecreaseThroughDistributionsToOwnersEquity"),
 )
+
+_ALL_ACCOUNTS: Mapping[str, Sequence[tuple[str, str, str]]] = {
+    "BS": _ALL_BALANCE,
+    "IS": _ALL_INCOME,
+    "CF": _ALL_CASH_FLOW,
+    "SCE": _ALL_EQUITY,
+}
 
 
 def _written(amount: int) -> str:
