@@ -1,7 +1,7 @@
 """Trying whether all that the settings name can be reached. Reads only, asks no model anything."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,12 @@ from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.workflow import read_categories
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_services import open_platform_db
-from batch_platform.resources.roles import bulk_llm, chat_source
+from batch_platform.resources.roles import (
+    bulk_llm,
+    chat_source,
+    fortune_source,
+    intervention_source,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,27 @@ def reach_everything(settings: Settings) -> list[Reached]:
             _try("카테고리", lambda: _categories(settings)),
             _try("보고서 폴더", lambda: _folder(settings)),
         ]
-    return [*reached, _try("모델", lambda: _model(settings)), _mail(settings)]
+    if settings.fortunes.database_url is None:
+        reached.append(_off("운세 데이터베이스", "DATABASE_URL"))
+    else:
+        reached.append(_try("운세 데이터베이스", lambda: _fortunes(settings)))
+    if settings.interventions.database_url is None:
+        reached.append(_off("중재 데이터베이스", "INTERVENTIONS_DATABASE_URL"))
+    else:
+        reached.append(_try("중재 데이터베이스", lambda: _interventions(settings)))
+    return [
+        *reached,
+        _keys(
+            "시세",
+            {
+                "KRX_AUTH_KEY": settings.stocks.krx_auth_key,
+                "PUBLIC_DATA_SERVICE_KEY": settings.stocks.public_data_key,
+            },
+        ),
+        _keys("공시", {"OPENDART_API_KEY": settings.stocks.opendart_key}),
+        _try("모델", lambda: _model(settings)),
+        _mail(settings),
+    ]
 
 
 def show_reached(title: str, results: Sequence[Reached]) -> None:
@@ -94,6 +119,30 @@ def _source(settings: Settings) -> str:
 def _categories(settings: Settings) -> str:
     choice = read_categories(chat_source(settings), settings.chats)
     return f"{len(choice.offered)}개, 기본 {choice.default.name}"
+
+
+def _fortunes(settings: Settings) -> str:
+    source, fortunes = fortune_source(settings), settings.fortunes
+    reached = source.check_reachable()
+    for table in (fortunes.table_users, fortunes.table_results):
+        source.existing_columns(table)
+    return reached
+
+
+def _interventions(settings: Settings) -> str:
+    source, tables = intervention_source(settings), settings.interventions
+    reached = source.check_reachable()
+    for table in (tables.table_food_records, tables.table_exercise_records, tables.table_records):
+        source.existing_columns(table)
+    return reached
+
+
+def _keys(what: str, keys: Mapping[str, object]) -> Reached:
+    """Say which keys are set; a call would count against the day's quota."""
+    given = [variable for variable, key in keys.items() if key]
+    if not given:
+        return _off(what, " 또는 ".join(keys))
+    return Reached(what, "ok", f"{', '.join(given)} 있음 (부르지는 않았습니다)")
 
 
 def _model(settings: Settings) -> str:
