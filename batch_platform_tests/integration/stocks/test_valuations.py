@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from batch_platform.domains.stocks.financials.models import Flow, Quarter, Statement
@@ -104,6 +104,8 @@ def newest_known(filed: Sequence[Statement], code: str, day: date) -> str | None
 @settings(
     max_examples=12,
     deadline=None,
+    # An example takes a fraction of a second; finding the smallest one that fails takes minutes.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(filings)
