@@ -1,7 +1,7 @@
 """Prices of the whole market: a day beside the exchange's delay, ten years against a bare COPY.
 
-    python benchmarks/stocks.py            # 2016-2025, about 6.8 M rows: some minutes
-    python benchmarks/stocks.py --small    # one quarter
+    python -m benchmarks.stocks            # 2016-2025, about 6.8 M rows: some minutes
+    python -m benchmarks.stocks --small    # one quarter
 
 The exchange's answers are rendered before the clock starts and kept compressed (LZ4) in a file; a
 transport inside the process hands them to the same client, asset and store as in a night. So the
@@ -11,6 +11,7 @@ very same frame as CSV to the very same kind of table (partitions and indexes) i
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,12 +21,9 @@ from pathlib import Path
 import dagster as dg
 import httpx
 import pyarrow as pa
-from figures import report
 from pydantic import SecretStr
-from scratch_database import scratch_database
 
-from batch_platform.build import build_definitions
-from batch_platform.core.settings import load_settings
+from batch_platform.core.settings import ENV_FILE_VARIABLE, PROFILE_VARIABLE, load_settings
 from batch_platform.core.trading_days import TradingCalendar
 from batch_platform.gateways.krx import KrxClient
 from batch_platform.gateways.platform_db import PlatformDb
@@ -33,6 +31,8 @@ from batch_platform.orchestration.steps import COMMAND_TAG
 from batch_platform.sandbox.krx_server import KrxServer, price_rows
 from batch_platform.sandbox.loopback import LOOPBACK, loopback_socket, serving_in_a_thread
 from batch_platform.sandbox.made_up_market import market_days
+from benchmarks.figures import report
+from benchmarks.scratch_database import scratch_database
 
 DELAY_SECONDS = 0.3
 _CODES = {"stk_bydd_trd": "stk", "ksq_bydd_trd": "ksq"}
@@ -71,6 +71,9 @@ def run_prices(
     db: PlatformDb, instance: dg.DagsterInstance, client: KrxClient, first: date, last: date
 ) -> float:
     """Seconds that the asset's run takes, checks included."""
+    # Imported late: partitions read the settings while they are imported, and `main` sets them.
+    from batch_platform.build import build_definitions
+
     definitions = build_definitions(load_settings(), {"platform_db": db, "krx": client})
     job = definitions.resolve_job_def("stocks_prices_job")
     ranged = {
@@ -99,13 +102,13 @@ def run_prices(
 
 def one_day(db: PlatformDb, instance: dg.DagsterInstance) -> tuple[float, int]:
     """Seconds beside the exchange's delay for one trading day, through HTTP; and the calls."""
-    day = date(2015, 6, 18)
+    day = date(2026, 6, 18)
     server = KrxServer("key")
     bound = loopback_socket()
     with serving_in_a_thread(server.application, bound):
         url = f"http://{LOOPBACK}:{bound.getsockname()[1]}/svc/apis/"
         client = KrxClient(url, SecretStr("key"))
-        client.prices(date(2015, 6, 17))  # the made-up year is made before the clock starts
+        client.prices(date(2026, 6, 17))  # the made-up year is made before the clock starts
         server.switches.calls.clear()
         server.switches.delay_seconds = DELAY_SECONDS
         seconds = run_prices(db, instance, client, day, day)
@@ -149,6 +152,7 @@ def frames(client: KrxClient, first: date, last: date) -> Iterator[pa.Table]:
 
 def main() -> None:
     """Measure and report."""
+    os.environ[PROFILE_VARIABLE], os.environ[ENV_FILE_VARIABLE] = "live", os.devnull
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="one quarter instead of ten years")
     small = parser.parse_args().small

@@ -7,7 +7,7 @@ import dagster as dg
 from batch_platform.core.settings import Settings
 from batch_platform.domains.stocks.market.assets import daily_prices
 from batch_platform.domains.stocks.market.logic import day_pairs, implausible_count
-from batch_platform.domains.stocks.market.store import MarketStore
+from batch_platform.domains.stocks.market.store import MarketStore, PriceRule
 from batch_platform.domains.stocks.market.workflow import missing_trading_days
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.orchestration.partitions import checked_day, partition_days
@@ -65,7 +65,7 @@ def changes_are_from_the_close_before_or_an_action(
     store = MarketStore(platform_db)
     pairs = day_pairs(_days(context), store.calendar())
     unmarked, actions, seen = store.unmarked_changes(pairs)
-    wrong_rates = store.broken_prices(_days(context))["change_rate"]
+    wrong_rates, _ = store.broken_prices(_days(context), "change_rate")
     return dg.AssetCheckResult(
         passed=not unmarked and not wrong_rates and actions <= max(5, seen * _ACTION_SHARE),
         metadata={
@@ -138,14 +138,12 @@ def _days(context: dg.AssetCheckExecutionContext) -> list[date]:
 def _rule(
     context: dg.AssetCheckExecutionContext,
     db: PlatformDb,
-    rule: str,
+    rule: PriceRule,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
-    broken = MarketStore(db).broken_prices(_days(context))
+    broken, rows = MarketStore(db).broken_prices(_days(context), rule)
     return dg.AssetCheckResult(
-        passed=broken[rule] == 0,
-        severity=severity,
-        metadata={"broken_rows": broken[rule], "rows": broken["rows"]},
+        passed=broken == 0, severity=severity, metadata={"broken_rows": broken, "rows": rows}
     )
 
 

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
 
 from batch_platform.core.trading_days import TradingCalendar
 from batch_platform.domains.stocks.market.models import (
@@ -11,6 +15,9 @@ from batch_platform.domains.stocks.market.models import (
     PriceDay,
 )
 from batch_platform.gateways.market_rows import MARKETS, Market
+
+# pyarrow's overloads say too little of a column's values for a strict check.
+_pc: Any = pyarrow.compute
 
 COUNT_TOLERANCE = 0.03
 """Share by which a market's number of stocks may differ from the trading day before."""
@@ -48,6 +55,29 @@ def corporate_action(difference: BaseDifference) -> CorporateAction:
     else:
         kind = "other"
     return CorporateAction(difference, kind, factor)
+
+
+def base_differences(before: pa.Table, now: pa.Table) -> list[BaseDifference]:
+    """Stocks whose base price is not the close of the trading day before, of one day.
+
+    Args:
+        before: Prices of the trading day before (`market_rows.PRICE_SCHEMA`).
+        now: Prices of the day.
+    """
+    known = _pc.index_in(now["ticker"], value_set=before["ticker"])
+    close_before = _pc.take(before["close"], known)
+    base = _pc.subtract(now["close"], now["change_amount"])
+    differs = _pc.not_equal(base, close_before)  # null, and left out, where a stock is new
+    columns = [
+        now["date"],
+        now["ticker"],
+        close_before,
+        base,
+        _pc.take(before["shares_outstanding"], known),
+        now["shares_outstanding"],
+    ]
+    found = [_pc.filter(column, differs).to_pylist() for column in columns]
+    return [BaseDifference(*values) for values in zip(*found, strict=True)]
 
 
 def day_pairs(days: Sequence[date], calendar: TradingCalendar) -> list[tuple[date, date]]:

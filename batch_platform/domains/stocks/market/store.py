@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import pyarrow as pa
 import pyarrow.compute
@@ -34,6 +34,23 @@ _KEPT_WHEN_UNTOLD = frozenset(
         *("security_group", "certificate_kind", "par_value_krw"),
     )
 )
+
+
+PriceRule = Literal["range", "volume_and_value", "market_cap", "change_rate"]
+
+_BROKEN: Mapping[PriceRule, LiteralString] = {
+    "range": "high < greatest(open, low) OR low > open"
+    " OR NOT is_suspended AND (high < close OR low > close)",
+    # The value lies between volume times low and volume times high; trades outside the session may
+    # lie beyond them, so a tenth is allowed. In floats: a wrong figure must not overflow.
+    "volume_and_value": "is_suspended <> (volume = 0) OR is_suspended <> (trading_value = 0)"
+    " OR NOT is_suspended AND (trading_value < volume::float8 * low * 0.9 - 1"
+    " OR trading_value > volume::float8 * high * 1.1 + 1)",
+    "market_cap": "abs(shares_outstanding::float8 * close - market_cap) > close",
+    "change_rate": "abs(change_rate::float8 - change_amount * 100.0::float8"
+    " / (close - change_amount)) > 0.011",
+}
+"""Rule → the condition of a row that breaks it; a null (no range) breaks none."""
 
 
 class MarketStore:
@@ -274,32 +291,15 @@ class MarketStore:
 
     # What checks count
 
-    def broken_prices(self, days: Sequence[date]) -> dict[str, int]:
-        """How many rows of the days break each rule of a price."""
-        row = self._db.fetch_all(
-            """
-            SELECT count(*) FILTER (WHERE high < greatest(open, low)
-                       OR low > open
-                       OR NOT is_suspended AND open IS NOT NULL
-                          AND (high < close OR low > close)),
-                   count(*) FILTER (WHERE is_suspended <> (volume = 0)
-                       OR is_suspended <> (trading_value = 0)
-                       -- The value lies between volume times low and volume times high; trades
-                       -- outside the session may lie beyond them, so a tenth is allowed.
-                       OR NOT is_suspended AND low IS NOT NULL
-                          AND (trading_value::numeric < volume::numeric * low * 0.9 - 1
-                               OR trading_value::numeric > volume::numeric * high * 1.1 + 1)),
-                   count(*) FILTER (WHERE shares_outstanding::numeric * close <> market_cap
-                       AND abs(shares_outstanding::numeric * close - market_cap) > close),
-                   count(*) FILTER (WHERE abs(change_rate
-                       - change_amount * 100.0 / (close - change_amount)) > 0.011),
-                   count(*)
-            FROM stocks.daily_prices WHERE date = ANY(%s)
-            """,
-            [list(days)],
-        )[0]
-        names = ("range", "volume_and_value", "market_cap", "change_rate", "rows")
-        return dict(zip(names, row, strict=True))
+    def broken_prices(self, days: Sequence[date], rule: PriceRule) -> tuple[int, int]:
+        """(rows that break a rule of a price, rows) from the first of the days to the last."""
+        rows = self._db.fetch_all(
+            f"SELECT count(*) FILTER (WHERE {_BROKEN[rule]}), count(*)"
+            " FROM stocks.daily_prices WHERE date BETWEEN %s AND %s",
+            [days[0], days[-1]],
+        )
+        broken, seen = rows[0]
+        return broken, seen
 
     def unmarked_changes(self, pairs: Sequence[tuple[date, date]]) -> tuple[int, int, int]:
         """(base prices that differ without an action, actions, stocks looked at) of the pairs."""
