@@ -140,9 +140,18 @@ class PartitionTransaction:
         self.connection.execute(sql.SQL("DROP TABLE {}").format(staging))
         changes = RowChanges(inserted.rowcount, changed.rowcount, removed.rowcount)
         if inserted.rowcount or changed.rowcount or removed.rowcount:
-            for value in where[1]:
-                self._note_overwritten(table, {where[0]: value})
+            self.note_overwritten(table, where)
         return changes
+
+    def note_overwritten(self, table: str, where: tuple[str, Sequence[Any]]) -> None:
+        """Remember that partitions changed, for a store that wrote them by itself or by `append`.
+
+        Args:
+            table: `schema.table`.
+            where: The partitions: a column and its values.
+        """
+        for value in where[1]:
+            self._note_overwritten(table, {where[0]: value})
 
     def _note_overwritten(self, table: str, where: Mapping[str, Any]) -> None:
         """Remember that the partition changed: an incremental backup takes what did."""

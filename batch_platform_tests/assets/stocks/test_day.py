@@ -82,6 +82,8 @@ def test_a_rerun_touches_no_row_and_a_correction_only_those_that_differ(world: W
 
     assert again.is_success
     assert world.written_rows() == before
+    noted = "SELECT table_name, partition FROM operations.overwritten_partitions"
+    assert world.rows(noted) == [("stocks.daily_prices", {"date": "2018-05-03"})]
     metadata = again.metadata()
     assert [metadata[f"rows_{what}"] for what in ("inserted", "changed", "removed")] == [0, 0, 0]
 

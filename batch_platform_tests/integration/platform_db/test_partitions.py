@@ -16,7 +16,7 @@ from batch_platform.core.errors import (
     PermanentError,
     RetryableError,
 )
-from batch_platform.gateways.platform_db import PlatformDb, Spool
+from batch_platform.gateways.platform_db import PlatformDb, RowChanges, Spool
 from batch_platform.gateways.platform_db.migrations import (
     current_revision,
     migrate,
@@ -259,3 +259,44 @@ def test_a_newer_database_is_refused(platform_db: PlatformDb) -> None:
         connection.execute("UPDATE platform_migrations SET version_num = '9999'")
     with pytest.raises(ConfigurationError, match="newer than this version"):
         require_current(platform_db)
+
+
+def test_reconciling_touches_only_rows_that_differ(platform_db: PlatformDb) -> None:
+    def rows() -> dict[str, tuple[str, str]]:
+        found = platform_db.fetch_all(
+            "SELECT chat_date || chatting_pk, input_text, xmin::text FROM chats.raw_chats"
+        )
+        return {key: (text, transaction) for key, text, transaction in found}
+
+    def reconcile(texts: list[str]) -> RowChanges:
+        with platform_db.replacing("chats/raw_chats", DAY.isoformat()) as transaction:
+            return transaction.reconcile(
+                "chats.raw_chats",
+                ("chat_date", [DAY]),
+                ("chat_date", "chatting_pk"),
+                [batch(texts)],
+            )
+
+    write(platform_db, ["가", "나", "다"], OTHER_DAY)
+    assert reconcile(["가", "나", "다"]) == RowChanges(inserted=3)
+    before = rows()
+    assert reconcile(["가", "나", "다"]) == RowChanges()
+    assert rows() == before
+
+    assert reconcile(["가", "새"]) == RowChanges(changed=1, removed=1)
+    after = rows()
+    assert after[f"{DAY}1"][0] == "새"
+    assert {key: value for key, value in after.items() if key != f"{DAY}1"} == {
+        key: value for key, value in before.items() if key not in {f"{DAY}1", f"{DAY}2"}
+    }
+
+
+def test_several_partitions_are_held_all_or_none(platform_db: PlatformDb) -> None:
+    with platform_db.hold("chats/raw_chats", "2026-11-02", holder="run one"):
+        with (
+            pytest.raises(PartitionBusyError, match=r"2026-11-02 is being made by run one"),
+            platform_db.hold_all("chats/raw_chats", ["2026-11-01", "2026-11-02"], holder="run two"),
+        ):
+            pass
+        with platform_db.hold("chats/raw_chats", "2026-11-01", holder="run three"):
+            pass

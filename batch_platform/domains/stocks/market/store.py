@@ -142,11 +142,14 @@ class MarketStore:
                     _batches(table.filter(was_there)),
                 )
             changes += RowChanges(inserted=transaction.append(PRICES, _batches(fresh)))
+            new = [day.date for day in days if day.row_count and day.date not in filled]
+            transaction.note_overwritten(PRICES, ("date", new))
         elif filled:
             removed = transaction.connection.execute(
                 "DELETE FROM stocks.daily_prices WHERE date = ANY(%s)", [sorted(filled)]
             )
             changes += RowChanges(removed=removed.rowcount)
+            transaction.note_overwritten(PRICES, ("date", sorted(filled)))
         self._replace_days(transaction, days, run_id, is_made_up)
         return changes
 
@@ -270,9 +273,12 @@ class MarketStore:
         is_made_up: bool,
     ) -> None:
         """Make days hold exactly these corporate actions."""
-        transaction.connection.execute(
-            "DELETE FROM stocks.corporate_actions WHERE date = ANY(%s)", [list(days)]
+        actions = list(actions)
+        removed = transaction.connection.execute(
+            "DELETE FROM stocks.corporate_actions WHERE date = ANY(%s) RETURNING date", [list(days)]
         )
+        changed = {row[0] for row in removed} | {action.difference.date for action in actions}
+        transaction.note_overwritten("stocks.corporate_actions", ("date", sorted(changed)))
         with transaction.connection.cursor() as cursor:
             cursor.executemany(
                 """
