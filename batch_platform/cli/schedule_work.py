@@ -253,10 +253,12 @@ def _book(settings: Settings) -> ScheduleBook:
 
 
 def _found(book: ScheduleBook, which: str) -> Schedule:
+    # An argument that is no UTF-8 is no name, and the database would refuse to look for it.
+    which = which.encode("utf-8", "replace").decode()
     try:
         return book.named(which)
     except NotFoundError:
-        if not which.isdigit():
+        if not which.isdecimal():
             raise
         return book.get(int(which))
 
@@ -356,6 +358,8 @@ def _config(text: str) -> dict[str, Any]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise PermanentError(f"--config is no JSON: {error}", "Put it into '…'") from None
+    except (ValueError, RecursionError):
+        raise PermanentError("--config has too long a number or is nested too deeply") from None
     if not isinstance(value, dict):
         raise PermanentError("--config is no JSON object", 'Write it like {"ops": {…}}')
     return value

@@ -129,8 +129,13 @@ class TokenBook:
             Its id.
 
         Raises:
+            PermanentError: It is no name.
             NoDataError: None in force has that name.
         """
+        if not _NAME.fullmatch(name):
+            raise PermanentError(
+                f"{name!r} is no name for a token", "See batch-platform tokens list"
+            )
         with self._db.connect("tokens") as connection:
             row = connection.execute(
                 "UPDATE api.tokens SET revoked_at = now()"

@@ -62,23 +62,21 @@ class OccurrenceBook:
         content = json_hash({"job": job, "partitions": wanted, "run_config": run_config})
         with self._db.connect("request a run") as connection:
             self._require_partitions(connection, job, partitions)
-            try:
-                with connection.transaction():
-                    asked = store.request_hash(connection, key)
-                    if asked is None:
-                        store.insert_requested(
-                            connection,
-                            job=job,
-                            partitions=wanted,
-                            run_config=run_config,
-                            request_key=key,
-                            content_hash=content,
-                            requested_by=requested_by,
-                            now=self._clock(),
-                        )
-            except psycopg.errors.UniqueViolation:
-                # Somebody asked under the same key at the same moment.
+            with connection.transaction():
+                # Two that ask at the same moment for different days would both be let in.
+                store.lock_request(connection, key)
                 asked = store.request_hash(connection, key)
+                if asked is None:
+                    store.insert_requested(
+                        connection,
+                        job=job,
+                        partitions=wanted,
+                        run_config=run_config,
+                        request_key=key,
+                        content_hash=content,
+                        requested_by=requested_by,
+                        now=self._clock(),
+                    )
             if asked not in {None, content}:
                 raise ConflictError(
                     "Something else was asked for under the same key", "Use a key of its own"

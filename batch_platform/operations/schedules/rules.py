@@ -5,6 +5,7 @@ comes twice is due the first time only. That is what Debian's cron, cronsim and 
 """
 
 import calendar
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -132,6 +133,8 @@ def require_sense(spec: ScheduleSpec) -> None:
     """
     if not spec.name.strip() or len(spec.name) > LONGEST_NAME:
         raise PermanentError(f"A schedule's name has 1 to {LONGEST_NAME} characters")
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in spec.name):
+        raise PermanentError(f"The schedule's name {spec.name!r} has characters that are no text")
     for what, value, lowest, highest in (
         ("hour", spec.hour, 0, 23),
         ("minute", spec.minute, 0, 59),

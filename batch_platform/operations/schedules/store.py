@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from batch_platform.core.hashing import lock_key
 from batch_platform.operations.schedules.models import (
     Frequency,
     Job,
@@ -261,6 +262,11 @@ def open_counts(connection: psycopg.Connection) -> dict[OccurrenceStatus, int]:
     return counts | {OccurrenceStatus(status): count for status, count in rows}
 
 
+def lock_request(connection: psycopg.Connection, request_key: str) -> None:
+    """Let nobody else ask under a key until the transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_key("request", request_key)])
+
+
 def request_hash(connection: psycopg.Connection, request_key: str) -> str | None:
     """The hash of what was asked under a key; None when nothing was."""
     row = connection.execute(
@@ -319,8 +325,7 @@ def insert_requested(
 ) -> None:
     """Note that somebody asked for a job, one occurrence a partition.
 
-    Raises:
-        psycopg.errors.UniqueViolation: Under the same key something was asked for meanwhile.
+    The caller holds the key's lock.
     """
     with connection.cursor() as cursor:
         cursor.executemany(

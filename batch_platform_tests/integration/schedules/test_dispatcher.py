@@ -1,11 +1,15 @@
 """What whoever keeps a schedule in the table relies on: each time runs once, an edit works at once,
 times without the platform are made up for as the schedule says."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Barrier
 
 import pytest
 
+from batch_platform.core.errors import ConflictError
 from batch_platform.operations.schedules import MissedPolicy
 from batch_platform.operations.schedules.dispatcher import MOST_AT_ONCE
 from batch_platform_tests.integration.schedules.conftest import World
@@ -153,6 +157,26 @@ def test_what_is_asked_for_runs_once_however_often_it_is_asked_for(world: World)
     world.look()
     assert world.run_partitions() == [*days, ""]
     assert [each.requested_by for each in asked] == ["me", "me"]
+
+
+def test_one_key_is_one_request_even_when_different_days_are_asked_for_at_once(
+    world: World,
+) -> None:
+    days = [f"2026-11-{day:02}" for day in range(1, 9)]
+
+    def ask(key: str, day: str, barrier: Barrier) -> bool:
+        barrier.wait(10)
+        try:
+            world.occurrences.request_run("day_job", [day], {}, key=key, requested_by="me")
+        except ConflictError:
+            return False
+        return True
+
+    for turn in range(10):
+        key, barrier = f"k{turn}", Barrier(len(days))
+        with ThreadPoolExecutor(len(days)) as pool:
+            accepted = list(pool.map(partial(ask, key, barrier=barrier), days))
+        assert (accepted.count(True), len(world.occurrences.requested(key))) == (1, 1)
 
 
 def test_a_month_is_that_before(world: World) -> None:
