@@ -1,14 +1,18 @@
-"""`batch-platform backups`: making, listing, checking, restoring and removing backups.
+"""`batch-platform backups` and `snapshots`: making, listing, checking, restoring, removing.
 
 What an option means is decided here; what a command does with it is in `backup_work`.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(
     help="데이터베이스를 백업하고, 복원되는지 확인하고, 복원합니다.", no_args_is_help=True
+)
+snapshots_app = typer.Typer(
+    help="테이블을 데이터베이스 안에 복사해 두고 되돌립니다.", no_args_is_help=True
 )
 
 BackupName = Annotated[
@@ -56,6 +60,8 @@ def create(
     )
     if not cleanup_only:
         backup_work.create(settings)
+    if cleanup_only or retention_days is not None:
+        backup_work.prune(settings, is_dry_run=False, is_sure=True)
 
 
 @app.command("list", epilog="예: batch-platform backups list")
@@ -102,6 +108,16 @@ def restore(
     into: Annotated[
         str | None, typer.Option("--into", help="복원할 곳의 주소 (postgresql://…/이름)")
     ] = None,
+    day: Annotated[
+        str, typer.Option("--day", help="이 날까지 담긴 가장 최근 백업 (YYYY-MM-DD)")
+    ] = "",
+    to_folder: Annotated[
+        Path | None,
+        typer.Option("--to-folder", help="서버 파일 백업을 합쳐 새 서버 폴더로 만듭니다."),
+    ] = None,
+    from_copy: Annotated[
+        bool, typer.Option("--from-copy", help="BACKUP_COPY_URL의 사본을 먼저 가져옵니다.")
+    ] = False,
     beside: Annotated[
         bool, typer.Option("--beside", help="지금 것은 두고 옆에 새 이름으로 복원합니다.")
     ] = False,
@@ -111,6 +127,91 @@ def restore(
     from batch_platform.cli import backup_work
     from batch_platform.resources.roles import active_settings
 
-    backup_work.restore(
-        active_settings(), name, only=database or [], into=into, beside=beside, is_sure=yes
+    settings = active_settings()
+    if from_copy:
+        name = backup_work.fetch(settings, name)
+    if to_folder is not None:
+        backup_work.restore_server(settings, name, to_folder, day=day)
+    else:
+        backup_work.restore(
+            settings, name, only=database or [], into=into, beside=beside, day=day, is_sure=yes
+        )
+
+
+@app.command(
+    epilog="예: batch-platform backups prune --dry-run"
+    "   |   batch-platform backups prune --retention-days 30 --yes"
+)
+def prune(
+    retention_days: RetentionDays = None,
+    keep_monthly: Annotated[
+        int | None, typer.Option("--keep-monthly", min=0, help="매달 첫 백업을 더 남길 개월 수")
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """오래된 백업을 지웁니다. 마지막으로 좋은 백업과 그것에 필요한 것은 남깁니다."""
+    from batch_platform.cli import backup_work
+    from batch_platform.resources.roles import active_settings
+
+    settings = backup_work.tuned(
+        active_settings(), retention_days=retention_days, keep_monthly=keep_monthly
     )
+    backup_work.prune(settings, is_dry_run=dry_run, is_sure=yes)
+
+
+@snapshots_app.command("create", epilog="예: batch-platform snapshots create")
+def create_snapshots() -> None:
+    """주식 테이블과 SNAPSHOT_TABLES를 같은 순간으로 복사합니다."""
+    from batch_platform.cli import backup_work
+    from batch_platform.resources.roles import active_settings
+
+    backup_work.create_snapshots(active_settings())
+
+
+@snapshots_app.command("list", epilog="예: batch-platform snapshots list")
+def list_snapshots() -> None:
+    """모든 스냅샷을 보입니다."""
+    from batch_platform.cli import backup_work
+    from batch_platform.resources.roles import active_settings
+
+    backup_work.show_snapshots(active_settings())
+
+
+@snapshots_app.command(
+    "restore",
+    epilog="예: batch-platform snapshots restore stocks.daily_prices"
+    "   |   batch-platform snapshots restore daily_prices --snapshot 20261122_020000 --beside",
+)
+def restore_snapshot(
+    table: Annotated[str, typer.Argument(help="테이블 (schema.table) 또는 스냅샷 이름")],
+    snapshot: Annotated[
+        str, typer.Option("--snapshot", help="YYYYMMDD_HHMMSS. 기본: 가장 최근")
+    ] = "",
+    beside: Annotated[
+        bool, typer.Option("--beside", help="테이블은 두고 옆에 새 테이블로 복원합니다.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """테이블 하나를 스냅샷의 내용으로 되돌립니다. 한 트랜잭션이며, 다른 행만 씁니다."""
+    from batch_platform.cli import backup_work
+    from batch_platform.resources.roles import active_settings
+
+    backup_work.restore_snapshot(active_settings(), table, snapshot, beside=beside, is_sure=yes)
+
+
+@snapshots_app.command("prune", epilog="예: batch-platform snapshots prune --days 7 --dry-run")
+def prune_snapshots(
+    days: Annotated[
+        int | None,
+        typer.Option("--days", "--retention-days", min=1, help="보관 일수. 기본: 설정값"),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """오래된 스냅샷을 지웁니다. 테이블마다 마지막 것은 남깁니다."""
+    from batch_platform.cli import backup_work
+    from batch_platform.resources.roles import active_settings
+
+    settings = backup_work.tuned(active_settings(), snapshot_retention_days=days)
+    backup_work.prune_snapshots(settings, is_dry_run=dry_run, is_sure=yes)

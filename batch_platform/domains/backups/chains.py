@@ -12,7 +12,7 @@ from batch_platform.core.days import Clock, today
 from batch_platform.core.errors import PermanentError
 from batch_platform.core.progress import ProgressReport, unheard
 from batch_platform.core.settings import Settings
-from batch_platform.domains.backups.folder import BackupFolder, figures_of_files, held
+from batch_platform.domains.backups.folder import BackupFolder, figures_of_files, held_of
 from batch_platform.domains.backups.logic import (
     IncrementPlan,
     chain_to,
@@ -70,7 +70,7 @@ def create_link(
     backups = folder.backups()
     identifier = system_identifier(db)
     plan = plan_increment(
-        [held(each, settings.platform.zone) for each in backups if each.manifest],
+        held_of(backups, settings.platform.zone),
         today(lambda: now, settings.platform.zone),
         identifier,
     )

@@ -15,7 +15,7 @@ from batch_platform.core.errors import NoDataError, PermanentError
 from batch_platform.core.progress import ProgressReport, unheard
 from batch_platform.core.settings import Settings
 from batch_platform.domains.backups.change_store import ChangeStore
-from batch_platform.domains.backups.folder import BackupFolder, figures_of_files, held
+from batch_platform.domains.backups.folder import BackupFolder, figures_of_files, held_of
 from batch_platform.domains.backups.logic import base_of_changed_days, name_of
 from batch_platform.domains.backups.models import (
     BackupKind,
@@ -64,9 +64,7 @@ def create_changed_days(
     """
     folder, started_at, started = BackupFolder(settings.backup_folder), clock(), time.perf_counter()
     backups, zone = folder.backups(), settings.platform.zone
-    base_id = base_of_changed_days(
-        [held(each, zone) for each in backups if each.manifest], today(lambda: started_at, zone)
-    )
+    base_id = base_of_changed_days(held_of(backups, zone), today(lambda: started_at, zone))
     if base_id is None:
         raise NoDataError("There is no good dump to add changed days to", "Make one first")
     base, platform = folder.manifest(base_id), _platform_of(folder.manifest(base_id))

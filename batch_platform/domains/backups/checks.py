@@ -1,13 +1,20 @@
 """Checks of the backups domain: what was made can be used. Each knows its partition."""
 
+from datetime import date
+
 import dagster as dg
 
 from batch_platform.core.days import Clock
 from batch_platform.core.errors import NoDataError
 from batch_platform.core.settings import Settings
-from batch_platform.domains.backups.assets import database_backup, incremental_backup
+from batch_platform.domains.backups.assets import (
+    database_backup,
+    incremental_backup,
+    table_snapshots,
+)
 from batch_platform.domains.backups.models import BackupKind
 from batch_platform.domains.backups.store import BackupStore
+from batch_platform.domains.backups.table_snapshots import damaged_snapshots, last_week
 from batch_platform.domains.backups.verification import verify
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.orchestration.partitions import checked_day
@@ -45,6 +52,26 @@ def incremental_chain_is_whole(
     return _checked(context, settings, platform_db, clock, kinds)
 
 
+@dg.asset_check(asset=table_snapshots, blocking=True)
+def table_snapshots_are_as_they_were_taken(
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    clock: dg.ResourceParam[Clock],
+) -> dg.AssetCheckResult:
+    """Each copy of the week holds the rows that were counted when it was taken."""
+    week = (
+        date.fromisoformat(context.partition_key)
+        if context.has_partition_key
+        else last_week(clock, settings.platform.zone)
+    )
+    problems, count = damaged_snapshots(week, platform_db)
+    return dg.AssetCheckResult(
+        passed=not problems and count > 0,
+        metadata={"snapshots": count, "problems": "\n".join(problems) or "none"},
+    )
+
+
 def _checked(
     context: dg.AssetCheckExecutionContext,
     settings: Settings,
@@ -68,4 +95,8 @@ def _checked(
     )
 
 
-backup_checks = [backup_restores, incremental_chain_is_whole]
+backup_checks = [
+    backup_restores,
+    incremental_chain_is_whole,
+    table_snapshots_are_as_they_were_taken,
+]

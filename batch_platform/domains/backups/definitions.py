@@ -7,11 +7,7 @@ import dagster as dg
 
 from batch_platform.core.settings import Settings
 from batch_platform.domains.backups import assets
-from batch_platform.domains.backups.automation import (
-    backups_database_job,
-    backups_incremental_job,
-    backups_schedules,
-)
+from batch_platform.domains.backups.automation import JOBS, backups_schedules
 from batch_platform.domains.backups.checks import backup_checks
 
 
@@ -20,6 +16,6 @@ def backups_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules([assets], group_name="backups"),
         asset_checks=backup_checks,
-        jobs=[backups_database_job, backups_incremental_job],
+        jobs=list(JOBS),
         schedules=backups_schedules(settings),
     )

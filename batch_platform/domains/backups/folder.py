@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 
 from batch_platform.core.errors import NoDataError, PermanentError
-from batch_platform.domains.backups.logic import Held
+from batch_platform.domains.backups.logic import Held, kind_and_time
 from batch_platform.domains.backups.models import (
     MANIFEST_NAME,
     VERIFICATION_NAME,
@@ -226,28 +226,43 @@ def newest(backups: Sequence[Backup], *kinds: str) -> Backup | None:
     return usable[-1] if usable else None
 
 
-def held(backup: Backup, zone: ZoneInfo) -> Held:
-    """What the rules (`logic`) know of a backup.
+def held_of(backups: Sequence[Backup], zone: ZoneInfo) -> list[Held]:
+    """What the rules (`logic`) know of backups.
+
+    One whose manifest cannot be read goes by its name; what has no such name is left out.
 
     Args:
-        backup: The backup.
-        zone: The zone of its calendar day.
-
-    Raises:
-        PermanentError: Its manifest cannot be read, so nothing is known.
+        backups: The backups.
+        zone: The zone of their calendar days.
     """
+    return [each for each in (_held(backup, zone) for backup in backups) if each is not None]
+
+
+def _held(backup: Backup, zone: ZoneInfo) -> Held | None:
     manifest = backup.manifest
-    if manifest is None:
-        raise PermanentError(f"The manifest of {backup.backup_id} cannot be read")
+    if manifest is not None:
+        return Held(
+            backup_id=backup.backup_id,
+            kind=manifest.kind,
+            made_on=manifest.started_at.astimezone(zone).date(),
+            order=manifest.started_at,
+            parent_id=manifest.parent_id,
+            base_id=manifest.base_id,
+            state=backup.state,
+            system_identifier=manifest.system_identifier,
+        )
+    said = kind_and_time(backup.backup_id)
+    if said is None:
+        return None
+    kind, at = said
     return Held(
         backup_id=backup.backup_id,
-        kind=manifest.kind,
-        made_on=manifest.started_at.astimezone(zone).date(),
-        order=manifest.started_at,
-        parent_id=manifest.parent_id,
-        base_id=manifest.base_id,
-        state=backup.state,
-        system_identifier=manifest.system_identifier,
+        kind=kind,
+        made_on=at.date(),
+        order=at.replace(tzinfo=zone),
+        parent_id=None,
+        base_id=backup.backup_id,
+        state=State.BAD,
     )
 
 

@@ -1,5 +1,6 @@
 """Rules about backups: names, what an incremental one adds to, what may go. Pure."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,6 +13,8 @@ from batch_platform.domains.backups.models import BackupKind, State
 FULL_BACKUP_WEEKDAY = 6
 """Sunday, as `date.weekday()` counts."""
 
+_NAME_TIME = "%Y%m%d_%H%M%S"
+_NAME = re.compile(rf"(?P<kind>{'|'.join(BackupKind)})_(?P<at>\d{{8}}_\d{{6}})(_\d+)?")
 _LONGEST_CHAIN_DAYS = 7
 _BASE_KINDS = (BackupKind.BASE, BackupKind.BASE_INCREMENT)
 _TIERS = (State.GOOD, State.READABLE, State.UNVERIFIED)
@@ -84,6 +87,14 @@ def name_of(kind: BackupKind, at: datetime, zone: ZoneInfo, taken: Collection[st
     while (name := stem if number == 1 else f"{stem}_{number}") in taken:
         number += 1
     return name
+
+
+def kind_and_time(name: str) -> tuple[BackupKind, datetime] | None:
+    """What a backup's id says, in local time without a zone; None when it is no such id."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    return BackupKind(match["kind"]), datetime.strptime(match["at"], _NAME_TIME)  # noqa: DTZ007
 
 
 def snapshot_name(table: str, at: datetime, zone: ZoneInfo) -> str:
@@ -185,7 +196,7 @@ def plan_retention(
         for each in held
         if (on - each.made_on).days <= keep_days
     }
-    for last in _last_good(held):
+    for last in last_good(held):
         kept.setdefault(last.backup_id, f"the last {last.state} {last.kind}")
     for first in _first_of_months(held, on, keep_monthly):
         kept.setdefault(first.backup_id, f"the first of {first.made_on:%Y-%m}")
@@ -201,8 +212,32 @@ def plan_retention(
     return Retention(kept, tuple(each.backup_id for each in removed))
 
 
-def _last_good(held: Sequence[Held]) -> list[Held]:
-    """The newest of the surest tier there is, of dumps and of base copies."""
+def plan_snapshot_retention(
+    snapshots: Sequence[tuple[str, str, date]], on: date, *, keep_days: int
+) -> set[str]:
+    """Decide which copies of tables go: by age, but never a table's last one.
+
+    Args:
+        snapshots: (name, table, local day it was taken), in any order.
+        on: Local calendar day.
+        keep_days: A copy taken this many days ago stays, an older one may go.
+
+    Returns:
+        Names of those that go.
+    """
+    last: dict[str, tuple[date, str]] = {}
+    for name, table, taken_on in snapshots:
+        last[table] = max(last.get(table, (taken_on, name)), (taken_on, name))
+    spared = {name for _, name in last.values()}
+    return {
+        name
+        for name, _, taken_on in snapshots
+        if (on - taken_on).days > keep_days and name not in spared
+    }
+
+
+def last_good(held: Sequence[Held]) -> list[Held]:
+    """The newest of the surest tier there is, of dumps and of base copies: what must never go."""
     found: list[Held] = []
     for kinds in ((BackupKind.DUMP,), _BASE_KINDS):
         for tier in _TIERS:

@@ -229,3 +229,34 @@ class Backup:
     def is_usable(self) -> bool:
         """Whether it passed a check and did not change since."""
         return self.state in (State.GOOD, State.READABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class TableSnapshot:
+    """A copy of a table in the schema `snapshots`.
+
+    Attributes:
+        week: Its partition, named after a Sunday.
+        taken_at: UTC.
+        checksum: Of the rows when it was taken.
+        method: How they were hashed: `record` or `text`.
+        is_there: Whether the copy still exists: dumps do not hold it.
+    """
+
+    snapshot_name: str
+    week: date
+    source_schema: str
+    source_table: str
+    taken_at: datetime
+    row_count: int
+    checksum: str
+    method: str
+    size_bytes: int
+    seconds: float
+    is_made_up: bool
+    is_there: bool
+
+    @property
+    def source(self) -> str:
+        """`schema.table` that it is a copy of."""
+        return f"{self.source_schema}.{self.source_table}"

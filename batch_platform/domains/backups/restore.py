@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +23,7 @@ from batch_platform.core.errors import (
 )
 from batch_platform.core.hashing import lock_key
 from batch_platform.core.settings import Settings
+from batch_platform.domains.backups.changed_days import apply_changed_days
 from batch_platform.domains.backups.folder import BackupFolder, newest
 from batch_platform.domains.backups.models import BackupKind, DatabaseFigures, Manifest, Role
 from batch_platform.domains.backups.workflow import (
@@ -85,6 +87,28 @@ class Restored:
     seconds: float
 
 
+def dump_and_changes(manifest: Manifest, folder: BackupFolder) -> tuple[Manifest, Manifest | None]:
+    """What a restore of databases is made of: a dump, and changed days over it if they are meant.
+
+    Raises:
+        PermanentError: It is a copy of a server's files, or the dump that it adds to is missing.
+    """
+    if manifest.kind is BackupKind.DUMP:
+        return manifest, None
+    if manifest.kind is BackupKind.CHANGED_DAYS and manifest.parent_id:
+        problems = folder.file_problems(manifest)
+        if problems:
+            raise PermanentError(
+                f"{manifest.backup_id} is damaged: {'; '.join(problems[:3])}",
+                "Nothing was changed; restore the dump that it adds to",
+            )
+        return folder.manifest(manifest.parent_id), manifest
+    raise PermanentError(
+        f"{manifest.backup_id} is a copy of a server's files, not of databases",
+        "Put it together with --to-folder",
+    )
+
+
 def restore_targets(
     manifest: Manifest,
     settings: Settings,
@@ -138,6 +162,7 @@ def restore_database(
     settings: Settings,
     clock: Clock,
     beside: bool = False,
+    changes: Manifest | None = None,
 ) -> Restored:
     """Restore one database, compare it with the manifest and put it in its place.
 
@@ -150,6 +175,7 @@ def restore_database(
         settings: Which programs to use.
         clock: The time, for names.
         beside: Leave what is there alone and give the restored one a name of its own.
+        changes: Changed days to put over the platform's database.
 
     Raises:
         PermanentError: What was restored differs; it is dropped again.
@@ -170,6 +196,8 @@ def restore_database(
         _create(server, fresh_name)
         try:
             _fill(fresh, manifest, target.database, folder, settings)
+            if changes is not None and target.database.role is Role.PLATFORM:
+                apply_changed_days(fresh, changes, folder.path / changes.backup_id)
         except BaseException:
             drop_database(server, fresh_name)
             raise
@@ -318,12 +346,20 @@ def _rename(connection: psycopg.Connection, names: dict[str, str]) -> None:
             )
 
 
-def find_backup(name: str, settings: Settings) -> tuple[BackupFolder, Manifest]:
+def find_backup(
+    name: str,
+    settings: Settings,
+    *,
+    until: date | None = None,
+    kinds: Sequence[BackupKind] = (BackupKind.DUMP, BackupKind.CHANGED_DAYS),
+) -> tuple[BackupFolder, Manifest]:
     """A backup by its id, by its folder wherever that is, or the newest good one.
 
     Args:
-        name: Id or path; empty for the newest dump that passed its check.
+        name: Id or path; empty for the newest that passed its check.
         settings: Where backups lie.
+        until: The last day that it may hold; None for any.
+        kinds: Of which kind the newest may be.
 
     Raises:
         NoDataError: There is none.
@@ -331,10 +367,16 @@ def find_backup(name: str, settings: Settings) -> tuple[BackupFolder, Manifest]:
     """
     folder, backup_id = BackupFolder(settings.backup_folder), name
     if not name:
-        found = newest(folder.backups(), BackupKind.DUMP)
+        fitting = [
+            each
+            for each in folder.backups()
+            if until is None or (each.manifest is not None and each.manifest.day <= until)
+        ]
+        found = newest(fitting, *kinds)
         if found is None:
+            of_day = f" until {until}" if until else ""
             raise NoDataError(
-                f"There is no good dump in {folder.path}",
+                f"There is no good backup{of_day} in {folder.path}",
                 "See batch-platform backups list, or name one that nobody checked yet",
             )
         backup_id = found.backup_id
