@@ -22,10 +22,10 @@ from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.orchestration.steps import COMMAND_TAG
 from batch_platform_tests.given_settings import settings_of
 
-NIGHT = datetime(2026, 11, 19, 16, tzinfo=UTC)
-"""01:00 of Friday the 20th in Seoul: the backup of the 19th."""
+NIGHT = datetime(2025, 6, 12, 16, tzinfo=UTC)
+"""01:00 of Friday the 13th in Seoul: the backup of the 12th."""
 
-DAY = date(2026, 11, 19)
+DAY = date(2025, 6, 12)
 
 
 @dataclass

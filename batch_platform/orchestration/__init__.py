@@ -12,3 +12,5 @@ import dagster as dg
 # anything.
 warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)
 warnings.filterwarnings("ignore", "Parameter `allow_nonexistent_upstream", dg.BetaWarning)
+# Said again by Dagster itself whenever it gives the resources to a job that a sensor may launch.
+warnings.filterwarnings("ignore", "Parameter `owners` of initializer `Sensor", dg.BetaWarning)

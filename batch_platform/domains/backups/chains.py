@@ -223,7 +223,7 @@ def restore_chain(
     with temporary_folder(target.parent, setting="--to-folder") as (temporary, claim):
         data = temporary / DATA
         tools = _tools_of(manifest, settings)
-        combine(_folders(links, folder), data, programs=tools, claim=claim)
+        combine(_folders(links, folder), data, programs=tools, claim=claim, is_kept=True)
         verify_copy(data, programs=tools)
         temporary.chmod(0o711)
         read = _started(data, manifest, tools)
@@ -269,7 +269,7 @@ def _try_chain(
         claim,
     ):
         data = temporary / DATA
-        combine(folders, data, programs=tools, claim=claim)
+        combine(folders, data, programs=tools, claim=claim, is_kept=False)
         verify_copy(data, programs=tools)
         temporary.chmod(0o711)
         _started(data, links[-1], tools)

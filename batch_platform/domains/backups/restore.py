@@ -187,6 +187,8 @@ def restore_database(
     stamp = f"{clock().astimezone(settings.platform.zone):%Y%m%d_%H%M%S}"
     with server.connect(f"restore {target.name}") as lock:
         _claim(lock, target.name)
+        if not beside and target.table_count is not None:
+            _require_idle(target)
         _drop_unfinished(server, target.name)
         fresh = PlatformDb(
             with_database(target.db.url, f"{target.name}_restoring_{uuid4().hex[:8]}"),
@@ -198,14 +200,14 @@ def restore_database(
             _fill(fresh, manifest, target.database, folder, settings)
             if changes is not None and target.database.role is Role.PLATFORM:
                 apply_changed_days(fresh, changes, folder.path / changes.backup_id)
+            if beside:
+                name, kept_as = f"{target.name}_restored_{stamp}", ""
+                _rename(lock, {fresh_name: name})
+            else:
+                name, kept_as = target.name, _swap(lock, target, fresh_name, stamp)
         except BaseException:
             drop_database(server, fresh_name)
             raise
-        if beside:
-            name, kept_as = f"{target.name}_restored_{stamp}", ""
-            _rename(lock, {fresh_name: name})
-        else:
-            name, kept_as = target.name, _swap(lock, target, fresh_name, stamp)
     return Restored(
         name=name,
         address=PlatformDb(with_database(target.db.url, name)).address,

@@ -77,6 +77,8 @@ def copy_server(
         "--wal-method=stream",
         "--checkpoint=fast",
         "--manifest-checksums=SHA256",
+        # The folder around it reaches the disk as a whole before it gets its name.
+        "--no-sync",
         "--no-password",
     ]
     if parent is not None:
@@ -99,7 +101,9 @@ def verify_copy(folder: Path, *, programs: PgPrograms) -> None:
     run([programs.path("pg_verifybackup"), "--exit-on-error", "--quiet", str(folder)])
 
 
-def combine(chain: Sequence[Path], target: Path, *, programs: PgPrograms, claim: int) -> None:
+def combine(
+    chain: Sequence[Path], target: Path, *, programs: PgPrograms, claim: int, is_kept: bool
+) -> None:
     """Put a full copy and those that add to it together to one that a server starts from.
 
     Args:
@@ -107,12 +111,14 @@ def combine(chain: Sequence[Path], target: Path, *, programs: PgPrograms, claim:
         target: Folder to make.
         programs: Of the copies' major version.
         claim: Descriptor of the folder around `target`.
+        is_kept: Whether it must survive a power cut.
 
     Raises:
         PermanentError: A link is missing or does not fit.
     """
+    syncing = [] if is_kept else ["--no-sync"]
     run(
-        [programs.path("pg_combinebackup"), f"--output={target}", *map(str, chain)],
+        [programs.path("pg_combinebackup"), f"--output={target}", *syncing, *map(str, chain)],
         claim=claim,
     )
 

@@ -79,6 +79,8 @@ def dump_with_contents(
         f"--snapshot={snapshot.name}",
         f"--lock-wait-timeout={LOCK_WAIT_SECONDS * 1000}",
         "--no-password",
+        # The folder around it reaches the disk as a whole before it gets its name.
+        "--no-sync",
         *(f"--exclude-table={schema}.*" for schema in without_schemas),
     ]
     report = _size_reporter(target, on_size)

@@ -7,15 +7,21 @@ from batch_platform.build import DEADLINES, build_definitions
 
 ASSETS = {
     "backups/database_backup": ("daily", {"postgresql", "file"}, set()),
+    "backups/backup_copies": ("daily", {"file", "s3"}, {"backups/database_backup"}),
     "backups/incremental_backup": ("daily", {"postgresql", "file"}, set()),
+    "backups/table_snapshots": ("weekly", {"postgres", "table"}, set()),
 }
 CHECKS = {
     "backups/database_backup": {"backup_restores": True},
     "backups/incremental_backup": {"incremental_chain_is_whole": True},
+    "backups/table_snapshots": {"table_snapshots_are_as_they_were_taken": True},
 }
 SCHEDULES = {
     "backups_database_schedule": ("backups_database_job", "0 1 * * *"),
     "backups_incremental_schedule": ("backups_incremental_job", "30 1 * * *"),
+    "backups_snapshots_schedule": ("backups_snapshots_job", "0 2 * * 0"),
+    "backups_retention_schedule": ("backups_retention_job", "0 3 * * 0"),
+    "backups_snapshot_retention_schedule": ("backups_snapshot_retention_job", "30 3 * * 0"),
 }
 
 

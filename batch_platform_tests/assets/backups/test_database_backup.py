@@ -18,7 +18,7 @@ def test_a_night_leaves_a_backup_that_was_restored(world: World) -> None:
     backup = world.only()
     assert backup.manifest
     assert (backup.state, backup.manifest.day) == (State.GOOD, DAY)
-    assert backup.backup_id == "dump_20261120_010002"
+    assert backup.backup_id == "dump_20250613_010002"
     assert backup.verification
     assert backup.verification.method == "restore"
     # Both databases: a platform without its history of runs is half a platform.
