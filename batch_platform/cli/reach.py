@@ -9,6 +9,11 @@ from batch_platform.cli.console import marked, show_table
 from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.workflow import read_categories
+from batch_platform.domains.fortunes.workflow import (
+    OPTIONAL_COLUMNS,
+    RESULT_COLUMNS,
+    user_columns,
+)
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_services import open_platform_db
 from batch_platform.resources.roles import (
@@ -124,9 +129,15 @@ def _categories(settings: Settings) -> str:
 def _fortunes(settings: Settings) -> str:
     source, fortunes = fortune_source(settings), settings.fortunes
     reached = source.check_reachable()
-    for table in (fortunes.table_users, fortunes.table_results):
-        source.existing_columns(table)
-    return reached
+    # Looks every table and column up.
+    columns = user_columns(source, fortunes)
+    warnings = (
+        *source.column_warnings(fortunes.table_users, columns.values()),
+        *source.column_warnings(fortunes.table_results, RESULT_COLUMNS),
+    )
+    unknown = [usual for usual in OPTIONAL_COLUMNS if usual not in columns]
+    told = f"{fortunes.table_users}에 없음: {', '.join(unknown)}" if unknown else ""
+    return " ".join(filter(None, [reached, told, *warnings]))
 
 
 def _interventions(settings: Settings) -> str:

@@ -64,13 +64,14 @@ from batch_platform.gateways.source_db import SourceDatabase, SourceRows
 
 _CHARTS_AT_ONCE = 5_000
 _PUBLISHED_AT_ONCE = 2_000
-_USUAL_COLUMNS = {
-    "column_birth_time": "birth_time",
-    "column_gender": "gender",
-    "column_time_zone": "time_zone",
-    "column_name": "name",
-}
-"""What the optional columns are called when no setting says so; left out where there are none."""
+OPTIONAL_COLUMNS = ("birth_time", "gender", "time_zone", "name")
+"""What else is read of a user, under these names unless a setting says otherwise, where it is."""
+
+RESULT_COLUMNS = (
+    *("user_id", "for_date", "gapja_code", "gapja_name", "gapja_element", "fortune_data"),
+    *("fortune_score", "status", "created_at", "updated_at"),
+)
+"""Columns of the app's table of results."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,11 @@ def user_columns(source: SourceDatabase, fortunes: FortunesSettings) -> dict[str
         "is_active": fortunes.column_is_active,
         "birth_date": fortunes.column_birth_date,
     }
-    for setting, usual in _USUAL_COLUMNS.items():
-        said: str | None = getattr(fortunes, setting)
+    for name in OPTIONAL_COLUMNS:
+        said: str | None = getattr(fortunes, f"column_{name}")
         # A column that a person named must be there; the usual one may be.
-        if said is not None or usual in existing:
-            columns[setting.removeprefix("column_")] = said or usual
+        if said is not None or name in existing:
+            columns[name] = said or name
     return columns
 
 
@@ -177,9 +178,9 @@ def read_users(
     return ReadUsers(
         users.reading,
         tuple(
-            f"{settings.fortunes.table_users} has no column {usual}: it is unknown"
-            for usual in _USUAL_COLUMNS.values()
-            if usual not in columns
+            f"{settings.fortunes.table_users} has no column {name}: it is unknown"
+            for name in OPTIONAL_COLUMNS
+            if name not in columns
         ),
     )
 
