@@ -20,7 +20,7 @@ def demo() -> Iterator[Demo]:
         yield Demo(project)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def webserver(demo: Demo) -> Iterator[Webserver]:
     """The demo's webserver, as `batch-platform up` serves it."""
     port = free_port()

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from batch_platform_tests.browser.launching import LOCATION, PAGE_MILLISECONDS, backfill, launch
 from batch_platform_tests.running_platform import Demo, Webserver, wait_until
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.slow]
@@ -21,11 +22,9 @@ ASSETS = {
     "report_archive",
 }
 DAILY_ASSETS = ASSETS - {"report_archive"}
-LOCATION = "locations/__repository__@batch_platform"
 JOB = "chats_night_job"
 # The backfill daemon looks every 30 seconds; what it launches is seven short runs.
 BACKFILL_SECONDS = 180
-PAGE_MILLISECONDS = 15_000
 DAY_TABLES = ("raw_chats", "questions", "classifications")
 
 
@@ -41,15 +40,8 @@ def test_a_backfill_of_seven_days_from_the_ui_ends_green(
     last = demo.last_day - timedelta(days=1)
     days = [last - timedelta(days=n) for n in reversed(range(7))]
     calls_before = model_calls(demo)
-    launch(page, webserver, f"[{days[0]}...{days[-1]}]", "Launch backfill")
-    wait_until(lambda: webserver.backfill_states(), 20, "the backfill is there")
-    wait_until(
-        lambda: "REQUESTED" not in webserver.backfill_states(),
-        BACKFILL_SECONDS,
-        "the backfill has ended",
-        poll_seconds=0.5,
-    )
-    assert webserver.backfill_states() == ["COMPLETED_SUCCESS"]
+    period = f"[{days[0]}...{days[-1]}]"
+    assert backfill(page, webserver, JOB, period, BACKFILL_SECONDS) == "COMPLETED_SUCCESS"
     for asset in DAILY_ASSETS:
         assert {day.isoformat() for day in days} <= materialized_days(webserver, asset), asset
     assert model_calls(demo) > calls_before
@@ -65,7 +57,7 @@ def test_a_day_that_runs_again_has_the_same_rows_and_asks_no_model(
     before, calls_before = day_checksums(demo, day), model_calls(demo)
     assert all(count for count, _ in before.values())
     runs_before = run_ids(webserver, day)
-    launch(page, webserver, day.isoformat(), "Launch 1 run")
+    launch(page, webserver, JOB, day.isoformat(), "Launch 1 run")
     (run_id,) = wait_until(
         lambda: run_ids(webserver, day) - runs_before, 20, "the run is there", poll_seconds=0.3
     )
@@ -75,23 +67,6 @@ def test_a_day_that_runs_again_has_the_same_rows_and_asks_no_model(
     assert webserver.run_status(run_id) == "SUCCESS"
     assert day_checksums(demo, day) == before
     assert model_calls(demo) == calls_before
-
-
-def launch(page: Page, webserver: Webserver, partitions: str, button: str) -> None:
-    """Launch the nightly job from its page.
-
-    Args:
-        partitions: As the dialog understands them: `2026-11-01` or `[first...last]`.
-        button: What the dialog's button says then.
-    """
-    page.goto(f"{webserver.url}/{LOCATION}/jobs/{JOB}")
-    page.get_by_role("button", name="Materialize all").first.click(timeout=PAGE_MILLISECONDS)
-    dialog = page.get_by_role("dialog")
-    field = dialog.get_by_role("textbox")
-    field.fill(partitions)
-    field.press("Enter")
-    dialog.get_by_role("button", name=button).click()
-    expect(dialog).to_have_count(0, timeout=PAGE_MILLISECONDS)
 
 
 def day_checksums(demo: Demo, day: date) -> dict[str, tuple[object, ...]]:
