@@ -17,6 +17,8 @@ from batch_platform.domains.stocks.market.store import MarketStore
 from batch_platform.domains.stocks.market.workflow import coverage
 from batch_platform.gateways.platform_services import open_platform_db
 
+_LISTINGS = "stocks/listings"
+_PRICES = "stocks/daily_prices"
 _SHOWN_STOCKS = 10
 _SHOWN_MISSING = 5
 
@@ -36,16 +38,21 @@ def fetch_prices(
             f" {market}만 보입니다."
         )
     last = days[-1].isoformat() if len(days) > 1 else None
-    config = {"config": {"accepts_count": accepts_count}}
+    config = {"stocks__daily_prices": {"config": {"accepts_count": accepts_count}}}
     result = run_job(
-        "stocks_prices_job",
+        # A day's list of stocks is read too, for their names; of a range that would be as many
+        # calls again.
+        "stocks_night_job" if last is None else "stocks_prices_job",
         days[0].isoformat(),
         last_partition=last,
         settings=settings,
-        run_config={"ops": {"stocks__daily_prices": config}},
+        assets=[_LISTINGS, _PRICES] if last is None else [],
+        run_config={"ops": config},
     )
     show_run(f"{days[0]}" if last is None else f"{days[0]} … {last}", result)
     for made in result.made:
+        if made.asset != _PRICES:
+            continue
         changed = [
             int(made.metadata[f"rows_{what}"]) for what in ("inserted", "changed", "removed")
         ]

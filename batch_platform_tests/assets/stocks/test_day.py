@@ -1,7 +1,13 @@
 """A trading day from the exchange to the tables: whole, checked, and written once."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from datetime import date
 
+from batch_platform.domains.stocks.market.models import PricesOutcome
+from batch_platform.domains.stocks.market.sources import MarketSources
+from batch_platform.domains.stocks.market.workflow import WritingOptions, land_prices
+from batch_platform.resources.roles import krx_client, public_data_client
 from batch_platform_tests.assets.stocks.conftest import (
     DAY,
     DAY_BEFORE,
@@ -171,3 +177,31 @@ def test_the_portal_serves_the_same_rows_and_its_key_reaches_nothing(world: Worl
     assert not failed.is_success
     assert "canary" not in failed.everything_recorded()
     assert PUBLIC_KEY not in failed.everything_recorded()
+
+
+def test_a_range_that_is_tried_again_does_not_ask_again_for_what_it_has_written(
+    world: World,
+) -> None:
+    def hold(days: Sequence[date]) -> AbstractContextManager[None]:
+        return world.db.hold_all("stocks/daily_prices", [str(day) for day in days], holder="test")
+
+    def land() -> PricesOutcome:
+        with (
+            closing(krx_client(world.settings)) as krx,
+            closing(public_data_client(world.settings)) as public_data,
+        ):
+            return land_prices(
+                [DAY_BEFORE, DAY, SPLIT_DAY],
+                sources=MarketSources(krx, public_data),
+                db=world.db,
+                hold=hold,
+                options=WritingOptions("run 1", is_made_up=True),
+            )
+
+    world.krx.amend = lambda _path, rows: [] if rows[0]["BAS_DD"] == "20180504" else rows
+    world.variables["PUBLIC_DATA_SERVICE_KEY"] = None
+    assert [waiting.date for waiting in land().waiting] == [SPLIT_DAY]
+    world.krx.switches.calls.clear()
+    world.krx.amend = lambda _path, rows: rows
+    assert land().rows == 3 * ROWS
+    assert {day for _, day in world.krx.switches.calls} == {"20180504"}
