@@ -13,6 +13,7 @@ import asyncio
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import struct
@@ -45,6 +46,7 @@ from batch_platform.sandbox.faults import (
 )
 from batch_platform.sandbox.limits import Limiter, LimiterKind, limiter
 from batch_platform.sandbox.made_up_answers import Item, text_digest
+from batch_platform.sandbox.temptations import tempted
 
 _LARGEST_BODY_BYTES = 64 * 2**20
 _MODELS = ("HCX-005", "gpt-4.1-mini", "gemini-2.5-flash", "sandbox-1")
@@ -73,6 +75,8 @@ class ModelServerOptions(BaseModel):
         faults: Share of calls that each fault hits, between 0 and 1.
         script: Faults of the next calls in order of arrival; `none` for one that goes well.
         poison: A piece of text → the fault of every call that contains it.
+        tempting: Share of recommendations in which a food is planted that its reader must not
+            eat, or a drug, between 0 and 1; see `temptations`.
         seed: Decides which calls a share of faults hits.
         retry_after_seconds: The delay that a rate fault asks for; a limit knows its own.
         hang_seconds: How long a hang lasts before the connection is cut.
@@ -90,6 +94,7 @@ class ModelServerOptions(BaseModel):
     faults: dict[Fault, Annotated[float, Field(ge=0, le=1)]] = {}
     script: tuple[Fault, ...] = ()
     poison: dict[str, Fault] = {}
+    tempting: float = Field(default=0.0, ge=0, le=1)
     seed: int = 0
     retry_after_seconds: float = Field(default=0.2, ge=0)
     hang_seconds: float = Field(default=3600.0, ge=0)
@@ -335,10 +340,18 @@ class ModelServer:
         if schema is None:
             whole = answerer.one(call.items[0])
             return {"result": "ok"} if fault is Fault.WRONG_SHAPE else whole
-        answers = [answerer.one(item, schema) for item in call.items]
+        answers = [self._tempted(answerer.one(item, schema), item, call) for item in call.items]
         if fault is not Fault.NONE:
             answers = spoiled_answers(fault, answers, answerer.one(_STRANGER, schema))
         return {"answers": answers}
+
+    def _tempted(self, answer: Any, item: Item, call: ChatCall) -> Any:
+        if not self._options.tempting:
+            return answer
+        chance = random.Random(f"{self._options.seed}:{call.digest}:{item.digest}")  # noqa: S311
+        if chance.random() >= self._options.tempting:
+            return answer
+        return tempted(answer, item.text, chance)
 
     async def _models(self, request: web.Request) -> web.Response:
         if not self._is_let_in(request):

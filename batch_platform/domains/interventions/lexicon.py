@@ -47,19 +47,19 @@ seafood: 해산물 수산물 어패류 생선 물고기 갑각류 조개 홍합 
 seafood: 생굴 오징어 낙지 주꾸미 쭈꾸미 꼴뚜기 새우 꽃게 홍게 털게 킹크랩 꽃게장 간장게장
 seafood: 양념게장 크랩 랍스터 로브스터 바닷가재 고등어 갈치 삼치 연어 참치 명태 황태 북어 코다리
 seafood: 노가리 대구탕 가자미 광어 우럭 장어 멸치 꽁치 정어리 청어 과메기 임연수 아귀찜 아구찜
-seafood: 다랑어 가쓰오 가츠오 쥐포 회덮밥 회무침 활어회 광어회 생선회 참치회 초밥 사시미 젓갈
-seafood: 액젓 까나리 명란 매운탕 추어탕 미꾸라지 해삼 멍게 성게 미더덕 피시소스 피쉬 캐비어
-seafood: 안초비 앤초비 김치 깍두기 겉절이 동치미
+seafood: 다랑어 가쓰오 가츠오 쥐포 회덮밥 회무침 활어회 광어회 생선회 참치회 모둠회 북엇국
+seafood: 황탯국 동탯국 초밥 사시미 젓갈 액젓 까나리 명란 매운탕 추어탕 미꾸라지 해삼 멍게 성게
+seafood: 미더덕 피시소스 피쉬 캐비어 안초비 앤초비 김치 깍두기 겉절이 동치미
 seafood egg soy gluten: 김밥
 egg: 계란 달걀 닭알 에그 오믈렛 오므라이스 마요네즈 참치마요 마요소스 스크램블 메추리알 오리알
 egg: 반숙란 구운란 맥반석란 노른자 흰자 머랭 훈제란 타르타르 떡국 볶음밥 유정란 무정란
 soy: 콩나물 두부 두유 청국장 낫토 낫또 템페 콩국수 콩가루 인절미 콩기름 콩비지 비지찌개 검은콩
-soy: 검정콩 서리태 에다마메 풋콩 콩자반 콩고기 레시틴 소이라떼 소이밀크
+soy: 검정콩 서리태 에다마메 풋콩 콩자반 콩고기 레시틴 소이라떼 소이라테 소이밀크
 """
 """Korean words that betray a food wherever they stand in a word, by its allergens."""
 
 FOODS_AT_START = """
-gluten: 라면 소면 중면 밀면 면요리 면류 면발 보리 오트 소바
+gluten: 라면 소면 중면 밀면 면요리 면류 면발 면을 보리 오트 소바
 gluten soy: 간장
 gluten lactose egg: 과자
 gluten lactose: 피자
@@ -67,13 +67,19 @@ gluten egg: 파전 부추전 김치전 감자전 호박전 동태전 육전 해�
 lactose: 라테 체다 라씨 탈지유 산유
 nut: 잣죽 잣가루 강정
 seafood: 해물 전복 소라 문어 도미 전어 민어 농어 복어 한치회 방어회 병어 동태 대구살 대구찜
-seafood: 대구전 대구구이 대게 게살 게장 게찜 게탕 굴전 굴국 굴밥 굴튀김 굴젓 석화 대하구이
-seafood: 대하찜 참조기 조기구이 조기찜 물회 스시 새우젓 알탕 창난젓 어란 어포
+seafood: 대구전 대구구이 대게 게를 게와 게살 게장 게찜 게탕 굴전 굴국 굴밥 굴튀김 굴젓 석화
+seafood: 대하구이 대하찜 참조기 조기구이 조기찜 물회 스시 새우젓 알탕 창난젓 어란 어포
 gluten seafood: 굴전
 egg: 수란 지단 난황 난백
 soy: 대두 유부 메주 콩국 콩물 콩밥 콩조림 미소국 미소된장 미소장국 미소시루 순두부
 """
 """Korean words that are a food at the beginning of a word; inside one they are something else."""
+
+QUALITIES = """
+유기농 수제 저염 저지방 무가당 무염 즉석 인스턴트 냉동 생 햇 군 찐 삶은 구운 볶은 데친 매운 국산
+전통 순 왕 미니 통
+"""
+"""What may stand before a food in the same word: a word begins after it too."""
 
 FOODS_ALONE = """
 gluten: 밀
@@ -127,8 +133,7 @@ lactose: (?:락토_?프리|무_?유당|유당_?제거|유당_?분해)_(?:우유|
 lactose: (?:lactose|dairy)_free_(?:milk|cheese|yogurt|yoghurt|butter) (?:땅콩|피넛|아몬드)_버터
 lactose: 버터헤드\w* 버터넛\w*
 lactose: (?:peanut|almond|nut)_butter (?:coconut|almond|oat|rice|soy)_(?:milk|cream)
-lactose: (?:선|썬|핸드|보습|영양|풋|차단)_?크림\w* (?:sun|hand)_cream 밀크시슬 스크림
-lactose: 수분유지\w*
+lactose: (?:선|썬|핸드|보습|영양|풋|차단)_?크림\w* (?:sun|hand)_cream 밀크시슬 수분유지\w*
 lactose egg gluten: 빵빵\w*
 egg: 무_?(?:계란|달걀) (?:계란|에그)_?프리 egg_free_(?:mayonnaise|cake|cookie)?
 soy: (?:완두|강낭|병아리|렌틸|렌즈|제비|작두|동부|커피)_콩\w* 땅콩\w* 콩팥\w* 콩닥\w* 모두부\w*

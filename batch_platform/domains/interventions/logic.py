@@ -59,12 +59,18 @@ _NOTHING = {"", "none", "null", "없음", "해당없음", "해당 없음", "[]",
 _YES, _NO = {"1", "t", "true", "y", "yes"}, {"0", "f", "false", "n", "no", ""}
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d+)?")
 
-# A sentence that says what was eaten ends otherwise; one of these tells somebody to eat.
+# A sentence about what was eaten is in the past tense: a syllable ends in ㅆ, but for 있 and 겠.
+_LAST_CONSONANT_OF_THE_PAST = 20
+_NOT_PAST = "있겠"
+_PAST_IN_ENGLISH = re.compile(r"\b(?:ate|had|was|were|drank|contained)\b")
 _ADVISES = re.compile(
-    r"세요|십시오|시길|시기 ?바|바랍니다|권장|권합|권해|추천|어떨까|좋겠|좋습니다|좋아요|도움이|"
-    r"늘리|늘려|챙기|챙겨|곁들|드셔|드실|드시면|대신|시도|해 ?보|괜찮습니다|괜찮아요|안전|먹어도|"
-    r"\b(?:should|try|eat|drink|have|recommend|enjoy|add|include|choose|good)\b"
+    r"세요|십시오|시길|시기 ?바|바랍니다|권장|권합|권해|추천|어떨까|어떠|좋겠|좋습니다|좋아요|도움이|"
+    r"늘리|늘려|챙기|챙겨|곁들|드셔|드실|드시면|대신|시도|해 ?보|괜찮습니다|괜찮아요|먹어도|"
+    r"\b(?:should|try|eat|drink|recommend|enjoy|add|include|choose)\b"
 )
+_TOGETHER = "\n끝\n"
+"""Between texts that are looked through at once: a letter, so that no word goes over the seam."""
+
 _ABOUT_FOOD = re.compile(r" names | advises on ")
 _SENTENCE = re.compile(r"[^.!?。\n]*[.!?。\n]?")
 
@@ -238,18 +244,17 @@ def require_fit(
     Raises:
         ValueError: It does; the message says what and where, in words for the model.
     """
-    for name, text in {**advice.evaluations(), **advice.targets()}.items():
-        if drugs := drugs_named(text):
-            raise ValueError(f"{name} names a drug or treatment ({_listed(drugs)}): only habits")
-    targets = "\nㅣ\n".join(advice.targets().values())
-    if named := foods_named(targets, allergies, further_names):
+    evaluations, targets = advice.evaluations(), advice.targets()
+    _require_no_drug({**evaluations, **targets})
+    if named := foods_named(_TOGETHER.join(targets.values()), allergies, further_names):
         raise ValueError(
             f"it names {_listed(named)}, which the user must not eat;"
             " do not mention such a food in any recommendation, not even to avoid it"
         )
-    eaten_text = "\n".join(eaten_names)
-    was_eaten = foods_named(eaten_text, allergies, further_names)
-    for name, text in advice.evaluations().items():
+    if not foods_named(_TOGETHER.join(evaluations.values()), allergies, further_names):
+        return
+    was_eaten = foods_named("\n".join(eaten_names), allergies, further_names)
+    for name, text in evaluations.items():
         named = foods_named(text, allergies, further_names)
         if named - was_eaten:
             raise ValueError(
@@ -261,6 +266,14 @@ def require_fit(
                 f"{name} advises on {_listed(named)}, which the user must not eat:"
                 " an evaluation only says what was eaten"
             )
+
+
+def _require_no_drug(texts: Mapping[str, str]) -> None:
+    if not drugs_named(_TOGETHER.join(texts.values())):
+        return
+    for name, text in texts.items():
+        if drugs := drugs_named(text):
+            raise ValueError(f"{name} names a drug or treatment ({_listed(drugs)}): only habits")
 
 
 def public_reason(reason: str) -> str:
@@ -278,7 +291,18 @@ def _only_tells(text: str, allergies: Collection[Allergy], further_names: Collec
         if foods_named(sentence, allergies, further_names)
     ]
     # None: the word is broken over the end of a sentence, which nobody does by accident.
-    return bool(telling) and not any(_ADVISES.search(plain(each)) for each in telling)
+    return bool(telling) and all(_tells(plain(sentence)) for sentence in telling)
+
+
+def _tells(sentence: str) -> bool:
+    """Whether a sentence is about what was, and does not advise."""
+    is_past = _PAST_IN_ENGLISH.search(sentence) is not None or any(
+        "가" <= each <= "힣"
+        and (ord(each) - ord("가")) % 28 == _LAST_CONSONANT_OF_THE_PAST
+        and each not in _NOT_PAST
+        for each in sentence
+    )
+    return is_past and not _ADVISES.search(sentence)
 
 
 def _listed(words: Collection[str]) -> str:

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from batch_platform.domains.interventions import lexicon
@@ -65,6 +65,7 @@ class _Word:
         )
 
 
+@lru_cache(maxsize=4_096)
 def plain(text: str) -> str:
     """A text in the plain letters that a person sees, in lower case."""
     text = html.unescape(text)
@@ -93,8 +94,7 @@ def foods_named(
     found: set[str] = set()
     for allergy in allergies:
         found |= _found(_words(allergy), _without_harmless(read, allergy))
-    further = [_word(plain(name), "start") for name in names if len(plain(name)) > 1]
-    return frozenset(found | _found(further, read))
+    return frozenset(found | _found(filter(None, map(_name, names)), read))
 
 
 def drugs_named(text: str) -> frozenset[str]:
@@ -117,6 +117,14 @@ def _with_final(match: re.Match[str]) -> str:
 def _without_harmless(text: str, allergy: Allergy) -> str:
     pattern = _harmless(allergy)
     return pattern.sub(" ", text) if pattern else text
+
+
+@lru_cache(maxsize=50_000)
+def _name(text: str) -> _Word | None:
+    """A food's name in the source; None when it is too short to tell anything."""
+    read = plain(text).strip()
+    letters = sum(each.isalnum() for each in read)
+    return _word(read, "start") if letters > 1 else None
 
 
 @cache
@@ -173,7 +181,8 @@ def _word(text: str, place: _Place) -> _Word:
             if len(letters) >= _LONG or text in _SAFE_IN_PIECES:
                 broken = re.compile(f"{_STARTS_WORD}{in_pieces}|{in_pieces}{_PARTICLE}{_IS_WORD}")
         case "start":
-            whole = f"{_STARTS_WORD}{one_piece}|{_STARTS_WORD}{in_pieces}{_PARTICLE}{_IS_WORD}"
+            begins = f"{_STARTS_WORD}(?:{'|'.join(lexicon.QUALITIES.split())})?"
+            whole = f"{begins}{one_piece}|{_STARTS_WORD}{in_pieces}{_PARTICLE}{_IS_WORD}"
         case "alone":
             whole = f"{_STARTS_WORD}{in_pieces}{_PARTICLE}{_IS_WORD}"
         case "english":
