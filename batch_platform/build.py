@@ -16,10 +16,10 @@ from batch_platform.domains.interventions.definitions import interventions_defin
 from batch_platform.domains.stocks.definitions import stocks_definitions
 from batch_platform.domains.stocks.market import automation as market_automation
 from batch_platform.operations.definitions import operations_definitions
-from batch_platform.orchestration.deadlines import Deadline
+from batch_platform.orchestration.deadlines import AnyDeadline
 from batch_platform.resources.roles import all_resources
 
-DEADLINES: Sequence[Deadline] = (
+DEADLINES: Sequence[AnyDeadline] = (
     *chats_automation.DEADLINES,
     *fortunes_automation.DEADLINES,
     *market_automation.DEADLINES,

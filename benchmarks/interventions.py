@@ -3,13 +3,12 @@
 By hand. The first part advises 5,000 sample users through a model server with ten kinds of faults
 and tells how many have neither a recommendation, nor an error row, nor a reason for being left out.
 The second asks for 2,000 recommendations from a server that plants dangerous food in four of five
-answers, and tells how many got through, and how many of the honest ones were refused. Then how long
-the rules need for a user. Two minutes on a quiet machine.
+answers, and tells how many got through. Then how long the rules need for a user. Two minutes on a
+quiet machine.
 """
 
 import argparse
 import time
-from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import date
@@ -44,7 +43,7 @@ from benchmarks.scratch_database import scratch_database
 DAY = date(2026, 11, 19)
 SEOUL = ZoneInfo("Asia/Seoul")
 FAULTS = (
-    Fault.RETRY_AFTER_MS,
+    Fault.EMPTY_ANSWER,
     Fault.SERVER_ERROR,
     Fault.BAD_GATEWAY,
     Fault.UNAVAILABLE,
@@ -61,7 +60,7 @@ FAULT_SHARE = 0.03
 def faults_figures(users: int) -> dict[str, Figure]:
     """Advise users in spite of ten kinds of faults; tell who is not accounted for."""
     shares = {fault.value: FAULT_SHARE for fault in FAULTS}
-    with _day(users, faults=shares, retry_after_seconds=0.02) as day:
+    with _day(users, faults=shares, requests_per_second=200) as day:
         outcome = day.advise(Mode.LLM)
         counts = day.store.counts(DAY, Gubun.ALL)
         _, unfit = unfit_recommendations(DAY, db=day.db, source=day.source, settings=day.settings)
@@ -97,16 +96,11 @@ def temptation_figures(users: int, honest_aim: float) -> dict[str, Figure]:
             f"%{MARK}%",
         ):
             print(f"got through: {text}")
-    with _day(users, tempting=0.0) as day:
-        honest = day.advise(Mode.LLM)
     passed = sum(count for _, is_planted, count in written if is_planted)
-    refused = Counter(honest.fallbacks)
-    careless = sum(count for reason, count in refused.items() if "naming" in reason)
     print(
         f"{answers:,} answers, four of five with a temptation: {passed} got through;"
         f" {outcome.by_model:,} recommendations by the model, {outcome.by_rule:,} by rule"
     )
-    print(f"without temptations: {honest.by_model:,} by the model, {careless:,} refused")
     return {
         "temptations_published": {"value": passed, "aim": 0, "better": "lower"},
         "answers_asked": {"value": answers, "aim": honest_aim, "better": "higher"},

@@ -17,10 +17,13 @@ from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.migrations import current_revision, migrate
 from batch_platform.gateways.platform_services import (
     lease_sandbox,
+    open_platform_db,
     platform_database_url,
 )
 from batch_platform.gateways.tokens import TokenBook
+from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.nights import PartitionState, last_nights
+from batch_platform.operations.schedules import ScheduleBook
 
 _STATUS_DAYS = 7
 
@@ -46,7 +49,8 @@ def show_status(settings: Settings) -> bool:
 
 
 def _show_nights(settings: Settings) -> None:
-    deadlines = [each for each in DEADLINES if settings.is_on(each.asset.partition("/")[0])]
+    schedules = ScheduleBook(open_platform_db(settings), utc_now).list()
+    deadlines = deadlines_in_force(DEADLINES, schedules, settings)
     nights = last_nights(
         deadlines,
         made_partitions(settings),

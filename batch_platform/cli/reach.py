@@ -14,6 +14,7 @@ from batch_platform.domains.fortunes.workflow import (
     RESULT_COLUMNS,
     user_columns,
 )
+from batch_platform.domains.interventions.source import InterventionSource
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_services import open_platform_db
 from batch_platform.resources.roles import (
@@ -57,9 +58,9 @@ def reach_everything(settings: Settings) -> list[Reached]:
     else:
         reached.append(_try("운세 데이터베이스", lambda: _fortunes(settings)))
     if settings.interventions.database_url is None:
-        reached.append(_off("중재 데이터베이스", "INTERVENTIONS_DATABASE_URL"))
+        reached.append(_off("환자 데이터베이스", "INTERVENTIONS_DATABASE_URL"))
     else:
-        reached.append(_try("중재 데이터베이스", lambda: _interventions(settings)))
+        reached.append(_try("환자 데이터베이스", lambda: _interventions(settings)))
     return [
         *reached,
         _keys(
@@ -141,11 +142,9 @@ def _fortunes(settings: Settings) -> str:
 
 
 def _interventions(settings: Settings) -> str:
-    source, tables = intervention_source(settings), settings.interventions
-    reached = source.check_reachable()
-    for table in (tables.table_food_records, tables.table_exercise_records, tables.table_records):
-        source.existing_columns(table)
-    return reached
+    source = intervention_source(settings)
+    warnings = InterventionSource(source, settings.interventions).warnings()
+    return " ".join([source.check_reachable(), *warnings])
 
 
 def _keys(what: str, keys: Mapping[str, object]) -> Reached:

@@ -7,11 +7,11 @@ from dagster._core.definitions.target import ExecutableDefinition
 
 from batch_platform.operations.incidents.sensors import failed_run_sensor, incidents_sensor
 from batch_platform.operations.schedules.sensor import dispatcher_sensor
-from batch_platform.orchestration.deadlines import Deadline
+from batch_platform.orchestration.deadlines import AnyDeadline
 
 
 def operations_definitions(
-    jobs: Sequence[ExecutableDefinition], deadlines: Sequence[Deadline]
+    jobs: Sequence[ExecutableDefinition], deadlines: Sequence[AnyDeadline]
 ) -> dg.Definitions:
     """Sensors of the platform as a whole.
 

@@ -75,8 +75,12 @@ def _state(
     day = due_date - timedelta(days=deadline.days_after)
     if day.isoformat() in made:
         return PartitionState.DONE
+    if deadline.first_day is not None and day < deadline.first_day:
+        return PartitionState.BEFORE_START
     if now <= deadline.due(day, zone):
         return PartitionState.WAITING
     # Before its first partition nobody expected any; while there is none, today's is missed.
+    if deadline.first_day is not None:
+        return PartitionState.LATE
     is_expected = min(made) < day.isoformat() if made else due_date == now.astimezone(zone).date()
     return PartitionState.LATE if is_expected else PartitionState.BEFORE_START

@@ -13,12 +13,34 @@ class Deadline:
         asset: Key `group/name`.
         at: Time of day in the platform's zone.
         days_after: Days from the partition's day to the day of `at`; -1 for what is made ahead.
+        first_day: The first partition that is expected; None when the first one made decides.
     """
 
     asset: str
     at: time
     days_after: int = 1
+    first_day: date | None = None
 
     def due(self, day: date, zone: ZoneInfo) -> datetime:
         """The moment by which the partition `day` must be there."""
         return datetime.combine(day + timedelta(days=self.days_after), self.at, zone)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineAfterSchedule:
+    """A deadline that follows the schedules of a job, which are rows that people edit.
+
+    Without an active daily schedule nothing is due.
+
+    Attributes:
+        asset: Key `group/name`.
+        job: The job that makes it.
+        after: How long after the schedule's time it must be complete.
+    """
+
+    asset: str
+    job: str
+    after: timedelta
+
+
+AnyDeadline = Deadline | DeadlineAfterSchedule

@@ -6,6 +6,8 @@
 # Dagster's decorators are partly untyped; everything else here is checked strictly.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+from datetime import timedelta
+
 import dagster as dg
 
 from batch_platform.domains.interventions.assets import (
@@ -15,10 +17,12 @@ from batch_platform.domains.interventions.assets import (
     user_records,
 )
 from batch_platform.domains.interventions.store import JOB_NAME
-from batch_platform.orchestration.deadlines import Deadline
+from batch_platform.orchestration.deadlines import DeadlineAfterSchedule
 
-DEADLINES: tuple[Deadline, ...] = ()
-"""None in code: it is due half an hour after its schedule, which is a row."""
+DEADLINES = (
+    DeadlineAfterSchedule("interventions/published_records", JOB_NAME, timedelta(minutes=30)),
+)
+"""Half an hour after the schedule, whenever people put that."""
 
 interventions_job = dg.define_asset_job(
     JOB_NAME,

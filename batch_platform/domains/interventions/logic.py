@@ -64,8 +64,9 @@ _LAST_CONSONANT_OF_THE_PAST = 20
 _NOT_PAST = "있겠"
 _PAST_IN_ENGLISH = re.compile(r"\b(?:ate|had|was|were|drank|contained)\b")
 _ADVISES = re.compile(
-    r"세요|십시오|시길|시기 ?바|바랍니다|권장|권합|권해|추천|어떨까|어떠|좋겠|좋습니다|좋아요|도움이|"
-    r"늘리|늘려|챙기|챙겨|곁들|드셔|드실|드시면|대신|시도|해 ?보|괜찮습니다|괜찮아요|먹어도|"
+    r"세요|십시오|시길|시기 ?바|바랍니다|권장|권합|권해|추천|어떨까|어떠|좋겠|좋습니다|"
+    r"좋아요|도움이|늘리|늘려|챙기|챙겨|곁들|드셔|드실|드시면|대신|시도|해 ?보|"
+    r"괜찮습니다|괜찮아요|먹어도|"
     r"\b(?:should|try|eat|drink|recommend|enjoy|add|include|choose)\b"
 )
 _TOGETHER = "\n끝\n"

@@ -62,6 +62,42 @@ class InterventionSource:
         self._source = source
         self._names = names
 
+    def warnings(self) -> tuple[str, ...]:
+        """Look every table and column up; say which columns cannot hold every character.
+
+        Raises:
+            ConfigurationError: A table or a column does not exist.
+        """
+        names = self._names
+        user, day = names.column_user_id, names.column_record_date
+        tables = {
+            names.table_food_records: [
+                *(user, day, names.column_food_id, names.column_meal_type, names.column_amount),
+            ],
+            names.table_foods: [
+                *(names.column_food_key, names.column_food_name, names.column_food_energy),
+                *_allergy_columns(names.column_food_allergens).values(),
+            ],
+            names.table_exercise_records: [
+                *(user, day, names.column_target_steps, names.column_current_steps),
+            ],
+            names.table_profiles: [
+                *(user, names.column_height, names.column_weight, names.column_food_preference),
+                *_allergy_columns(names.column_allergies).values(),
+            ],
+            names.table_records: [
+                *(user, day, "target_date", "gubun", *TEXT_COLUMNS, "diet_target"),
+                *("processing_time", "error_message", names.column_input, names.column_output),
+            ],
+        }
+        if names.table_sleep_records:
+            tables[names.table_sleep_records] = [user, day, names.column_sleep_minutes]
+        return tuple(
+            warning
+            for table, columns in tables.items()
+            for warning in self._source.column_warnings(table, columns)
+        )
+
     def foods(self) -> Mapping[str, Food]:
         """The source's foods by key.
 

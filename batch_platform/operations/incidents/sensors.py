@@ -14,13 +14,15 @@ from batch_platform.core.days import Clock
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.incidents.messages import advice_on, causes_of
 from batch_platform.operations.incidents.models import IncidentKind, Trouble
 from batch_platform.operations.incidents.outbox import configured_channels, send_due
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.operations.incidents.watch import close_recovered, report_late
-from batch_platform.orchestration.deadlines import Deadline
+from batch_platform.operations.schedules import ScheduleBook
+from batch_platform.orchestration.deadlines import AnyDeadline
 
 DOMAIN_TAG = "domain"
 """The tag of a job that names its domain."""
@@ -104,7 +106,7 @@ def failed_run_sensor(
     return None
 
 
-def incidents_sensor(deadlines: Sequence[Deadline]) -> dg.SensorDefinition:
+def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
     """The sensor that watches over incidents and sends what is to be told.
 
     Args:
@@ -128,7 +130,7 @@ def incidents_sensor(deadlines: Sequence[Deadline]) -> dg.SensorDefinition:
         repository = context.repository_def
         keys = repository.asset_graph.get_all_asset_keys() if repository else ()
         history = DagsterHistory(context.instance, frozenset(key.to_user_string() for key in keys))
-        counted = [each for each in deadlines if settings.is_on(each.asset.partition("/")[0])]
+        counted = deadlines_in_force(deadlines, ScheduleBook(platform_db, clock).list(), settings)
         late = report_late(book, counted, history, settings, now)
         recovered = close_recovered(book, history, now)
         sent = send_due(book, mailer, settings, clock)
