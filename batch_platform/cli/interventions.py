@@ -48,7 +48,7 @@ def init_schedule(
     intervention_work.make_usual_schedule(active_settings(), is_forced=force)
 
 
-@app.command(hidden=True)
+@app.command("init_batch_schedule", hidden=True)
 def init_batch_schedule(force: Annotated[bool, typer.Option("--force")] = False) -> None:
     """init-schedule 의 예전 이름입니다."""
     init_schedule(force)
