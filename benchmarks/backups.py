@@ -60,7 +60,8 @@ def fill(db: PlatformDb, days: int) -> None:
                 " round(100.0 * move / price, 2), (hash %% 900000) + 1000,"
                 " price * ((hash %% 900000) + 1000), 10000000 + stock * 7919,"
                 " price * (10000000 + stock * 7919), false, 'KRX', true"
-                " FROM generate_series(%s, %s) AS day CROSS JOIN generate_series(1, %s) AS stock,"
+                " FROM generate_series(%s::int, %s::int) AS day"
+                " CROSS JOIN generate_series(1, %s::int) AS stock,"
                 " LATERAL (SELECT abs(hashint8(day::bigint * 10007 + stock)::bigint) AS hash) AS a,"
                 " LATERAL (SELECT 1000 + stock * 37 + hash %% 997 AS price,"
                 "   (hash %% 401) - 200 AS move) AS b",
