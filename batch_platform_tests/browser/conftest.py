@@ -20,9 +20,9 @@ def demo() -> Iterator[Demo]:
         yield Demo(project)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def webserver(demo: Demo) -> Iterator[Webserver]:
-    """The demo's webserver, as `batch-platform up` serves it."""
+    """The demo's webserver, as `batch-platform up` serves it; ended before another file's tests."""
     port = free_port()
     command = demo.project.start("batch-platform", "up", *up_ports(port))
     try:
