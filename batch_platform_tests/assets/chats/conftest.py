@@ -14,6 +14,7 @@ import pytest
 
 from batch_platform.build import build_definitions
 from batch_platform.core.settings import Profile, Settings
+from batch_platform.domains.chats.assets import classifications, raw_chats
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.failed_steps import FailedStep, failed_steps
 from batch_platform.orchestration.steps import COMMAND_TAG
@@ -118,7 +119,9 @@ class World:
 
     def check(self, day: date = DAY) -> dict[str, bool]:
         """Evaluate every check of the domain by itself, as the webserver does."""
-        job = dg.define_asset_job("checks", dg.AssetSelection.all_asset_checks())
+        job = dg.define_asset_job(
+            "checks", dg.AssetSelection.checks_for_assets(raw_chats, classifications)
+        )
         definitions = dg.Definitions.merge(self.definitions(), dg.Definitions(jobs=[job]))
         result = definitions.resolve_job_def("checks").execute_in_process(
             instance=self.instance,
