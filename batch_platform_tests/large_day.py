@@ -113,6 +113,11 @@ def _read(source: SourceDatabase) -> None:
 
 
 def _peak_mb() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():
+        # The resource usage below counts what the parent had when it started this process, too.
+        (line,) = (each for each in status.read_text().splitlines() if each.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
