@@ -14,6 +14,7 @@ from typing import NoReturn
 import dagster as dg
 import pytest
 
+from batch_platform.api.routes.schedules import DEFAULT_JOB
 from batch_platform.build import build_definitions
 from batch_platform.core.settings import ENV_FILE_VARIABLE, PROFILE_VARIABLE, PROJECT_ROOT
 
@@ -125,6 +126,11 @@ def test_jobs_schedules_and_sensors(definitions: dg.Definitions) -> None:
     assert sensors["failed_run_sensor"].default_status is dg.DefaultSensorStatus.RUNNING
     for automation in (*schedules.values(), *sensors.values()):
         assert automation.description, automation.name
+
+
+def test_what_the_api_runs_without_a_name_is_a_job(definitions: dg.Definitions) -> None:
+    # The API knows no Dagster, so it cannot look the name up by itself.
+    assert definitions.resolve_job_def(DEFAULT_JOB).name == DEFAULT_JOB
 
 
 def test_loading_asks_nothing_of_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
