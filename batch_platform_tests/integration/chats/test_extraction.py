@@ -269,8 +269,7 @@ def test_a_large_day_lands_in_flat_memory_and_little_more_than_the_time_of_readi
     assert took.blank_rows == rows // BLANK_EVERY
     assert took.peak_mb < 512
     assert took.growth_mb < 100
-    # The benchmark has the close bound; another test on the machine must not break this one.
-    assert took.landing_seconds < 3 * took.reading_seconds + 5, took
+    assert took.landing_seconds < 3 * took.reading_seconds, took
     ((landed, texts, emoji),) = platform_db.fetch_all(
         "SELECT count(*), count(DISTINCT input_text),"
         " count(*) FILTER (WHERE input_text ~ '[🙏😀👧]')"
