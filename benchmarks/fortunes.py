@@ -5,11 +5,11 @@ Quiet machine; about four minutes. `--small` tries it out in half a minute.
 
 import sys
 
-from benchmarks.fortunes_throughput import throughput_figures
 from rich.console import Console
 
 from benchmarks.figures import report
 from benchmarks.fortunes_api import api_figures
+from benchmarks.fortunes_throughput import throughput_figures
 
 if __name__ == "__main__":
     is_small = "--small" in sys.argv[1:]

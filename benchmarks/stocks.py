@@ -14,7 +14,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from batch_platform.core.trading_days import TradingCalendar
 from batch_platform.gateways.krx import KrxClient
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.orchestration.steps import COMMAND_TAG
+from batch_platform.resources.dagster_storage import PlatformDagsterStorage
 from batch_platform.sandbox.krx_server import KrxServer, price_rows
 from batch_platform.sandbox.loopback import LOOPBACK, loopback_socket, serving_in_a_thread
 from batch_platform.sandbox.made_up_market import market_days
@@ -100,6 +102,17 @@ def run_prices(
     return seconds
 
 
+@contextmanager
+def dagster_instance(db: PlatformDb, folder: Path) -> Generator[dg.DagsterInstance]:
+    """Dagster with its events in PostgreSQL, as the platform has them."""
+    os.environ["PLATFORM_DATABASE_URL"] = db.url
+    place = PlatformDagsterStorage
+    storage = {"custom": {"module": place.__module__, "class": place.__name__}}
+    folder.mkdir()
+    with dg.DagsterInstance.local_temp(str(folder), {"storage": storage}) as instance:
+        yield instance
+
+
 def one_day(db: PlatformDb, instance: dg.DagsterInstance) -> tuple[float, int]:
     """Seconds beside the exchange's delay for one trading day, through HTTP; and the calls."""
     day = date(2026, 6, 18)
@@ -158,7 +171,7 @@ def main() -> None:
     small = parser.parse_args().small
     first, last = (date(2016, 1, 1), date(2016, 3, 31) if small else date(2025, 12, 31))
     with scratch_database() as db, tempfile.TemporaryDirectory() as folder:
-        with dg.DagsterInstance.ephemeral() as instance:
+        with dagster_instance(db, Path(folder) / "dagster") as instance:
             print("one trading day, through HTTP:")
             day_seconds, calls = one_day(db, instance)
             print(f"  {day_seconds:.2f} s beside the exchange's {DELAY_SECONDS} s, {calls} calls")

@@ -150,23 +150,31 @@ class PartitionTransaction:
             table: `schema.table`.
             where: The partitions: a column and its values.
         """
-        for value in where[1]:
-            self._note_overwritten(table, {where[0]: value})
+        column, values = where
+        self._note_all_overwritten(table, [{column: value} for value in values])
 
     def _note_overwritten(self, table: str, where: Mapping[str, Any]) -> None:
-        """Remember that the partition changed: an incremental backup takes what did."""
-        pairs = [part for column, value in where.items() for part in (column, value)]
-        partition = sql.SQL(", ").join(
-            sql.SQL("%s::text, ({})::text").format(sql.Placeholder()) for _ in where
+        self._note_all_overwritten(table, [where])
+
+    def _note_all_overwritten(self, table: str, partitions: Sequence[Mapping[str, Any]]) -> None:
+        """Remember that partitions changed: an incremental backup takes what did."""
+        if not partitions:
+            return
+        # One statement: a range of days would wait for the database once a day.
+        columns = list(partitions[0])
+        said = sql.SQL(", ").join(
+            sql.SQL("{}, {}").format(column, sql.Identifier(column)) for column in columns
         )
+        given = sql.SQL(", ").join(sql.SQL("%s::text[]") for _ in columns)
         self.connection.execute(
             sql.SQL(
                 "INSERT INTO operations.overwritten_partitions AS known"
-                " VALUES (%s, jsonb_build_object({}), pg_current_xact_id(), now())"
+                " SELECT %s, jsonb_build_object({}), pg_current_xact_id(), now()"
+                " FROM unnest({}) AS partition ({})"
                 " ON CONFLICT (table_name, partition) DO UPDATE"
                 " SET written_by = excluded.written_by, overwritten_at = excluded.overwritten_at"
-            ).format(partition),
-            [table, *pairs],
+            ).format(said, given, sql.SQL(", ").join(map(sql.Identifier, columns))),
+            [table, *([str(each[column]) for each in partitions] for column in columns)],
         )
 
     def append(self, table: str, batches: Iterable[pa.RecordBatch]) -> int:

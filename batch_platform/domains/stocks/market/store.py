@@ -122,8 +122,9 @@ class MarketStore:
         filled = {
             row[0]
             for row in transaction.connection.execute(
+                # The limit makes it look into the index once a day; EXISTS would read the table.
                 "SELECT day FROM unnest(%s::date[]) AS day"
-                " WHERE EXISTS (SELECT FROM stocks.daily_prices WHERE date = day)",
+                " WHERE (SELECT true FROM stocks.daily_prices WHERE date = day LIMIT 1)",
                 [dates],
             )
         }
@@ -249,19 +250,22 @@ class MarketStore:
             transaction: Sees what it has written.
             pairs: (day, trading day before) to look at; a stock must have a price on both.
         """
-        rows = transaction.connection.execute(
-            """
-            SELECT now.date, now.ticker, before.close, now.close - now.change_amount,
-                   before.shares_outstanding, now.shares_outstanding
-            FROM unnest(%s::date[], %s::date[]) AS pair (day, day_before)
-            JOIN stocks.daily_prices AS now ON now.date = pair.day
-            JOIN stocks.daily_prices AS before
-                ON before.date = pair.day_before AND before.ticker = now.ticker
-            WHERE now.close - now.change_amount <> before.close
-            ORDER BY 1, 2
-            """,
-            [[day for day, _ in pairs], [before for _, before in pairs]],
-        )
+        # A pair at a time: the planner knows nothing yet of rows that this transaction wrote, and
+        # would rather read the whole table than a few days.
+        rows: list[tuple[Any, ...]] = []
+        for day, before in pairs:
+            rows += transaction.connection.execute(
+                """
+                SELECT now.date, now.ticker, before.close, now.close - now.change_amount,
+                       before.shares_outstanding, now.shares_outstanding
+                FROM stocks.daily_prices AS now
+                JOIN stocks.daily_prices AS before USING (ticker)
+                WHERE now.date = %s AND before.date = %s
+                  AND now.close - now.change_amount <> before.close
+                ORDER BY now.ticker
+                """,
+                [day, before],
+            )
         return [BaseDifference(*row) for row in rows]
 
     def replace_actions(
