@@ -30,6 +30,13 @@ class PlatformSettings(Section):
     webserver_port: int = variable(
         "DAGSTER_WEBSERVER_PORT", 3000, "Port of the webserver that `up` starts", ge=1, le=65535
     )
+    catch_up_at_once: int = variable(
+        "BATCH_PLATFORM_CATCH_UP_AT_ONCE",
+        3,
+        "Missed times of one schedule that run at the same time after downtime",
+        ge=1,
+        le=20,
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = variable(
         "LOG_LEVEL", "INFO", "Least severe message that is logged"
     )

@@ -21,6 +21,7 @@ from batch_platform.domains.backups.jobs import (
 from batch_platform.domains.backups.table_snapshots import last_week
 from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
+from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
 
 DEADLINES = (Deadline("backups/database_backup", time(5, 0), 1),)
 """By when a night's backup must be there."""
@@ -76,6 +77,7 @@ def backups_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule=settings.backups.cron,
             execution_timezone=ZONE_NAME,
             default_status=dg.DefaultScheduleStatus.RUNNING,
+            tags=MAKE_UP_FOR_LATEST,
             description="Backs up every database and proves it by a restore.",
             execution_fn=yesterday,
         ),
@@ -85,6 +87,7 @@ def backups_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule=settings.backups.incremental_cron,
             execution_timezone=ZONE_NAME,
             default_status=dg.DefaultScheduleStatus.RUNNING,
+            tags=MAKE_UP_FOR_LATEST,
             description="Copies what changed on the server since the copy before.",
             execution_fn=yesterday,
         ),
@@ -94,6 +97,7 @@ def backups_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule=settings.backups.snapshot_cron,
             execution_timezone=ZONE_NAME,
             default_status=dg.DefaultScheduleStatus.RUNNING,
+            tags=MAKE_UP_FOR_LATEST,
             description="Copies tables within the database.",
             execution_fn=week_before,
         ),
@@ -103,6 +107,7 @@ def backups_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule=settings.backups.cleanup_cron,
             execution_timezone=ZONE_NAME,
             default_status=dg.DefaultScheduleStatus.RUNNING,
+            tags=MAKE_UP_FOR_LATEST,
             description="Removes old backups, never the last good one.",
         ),
         dg.ScheduleDefinition(
@@ -111,6 +116,7 @@ def backups_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule=settings.backups.snapshot_cleanup_cron,
             execution_timezone=ZONE_NAME,
             default_status=dg.DefaultScheduleStatus.RUNNING,
+            tags=MAKE_UP_FOR_LATEST,
             description="Removes old copies of tables, never a table's last one.",
         ),
     ]

@@ -18,6 +18,7 @@ from batch_platform.domains.chats.assets import (
 )
 from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
+from batch_platform.orchestration.schedules import MAKE_UP_FOR_ALL
 
 DEADLINES = (Deadline("chats/report", time(7)),)
 """By when the night must be done."""
@@ -50,6 +51,7 @@ def chats_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         cron_schedule=settings.chats.cron_schedule,
         execution_timezone=ZONE_NAME,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        tags=MAKE_UP_FOR_ALL,
         description="Classifies yesterday's chats.",
     )
     def chats_night_schedule(
@@ -74,6 +76,7 @@ def chats_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         cron_schedule="0 4 1 * *",
         execution_timezone=ZONE_NAME,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        tags=MAKE_UP_FOR_ALL,
         description="Archives last month's workbooks.",
     )
     def chats_archive_schedule(

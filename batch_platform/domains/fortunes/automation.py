@@ -19,6 +19,7 @@ from batch_platform.domains.fortunes.store import FortuneStore
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
+from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
 
 DEADLINES = (Deadline("fortunes/published_fortunes", time(23, 50), days_after=-1),)
 """By when every user's fortune of tomorrow must be there."""
@@ -52,6 +53,7 @@ def fortunes_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         cron_schedule=settings.fortunes.cron_schedule,
         execution_timezone=ZONE_NAME,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        tags=MAKE_UP_FOR_LATEST,
         description="Makes tomorrow's fortunes.",
     )
     def fortunes_night_schedule(

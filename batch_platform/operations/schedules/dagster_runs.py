@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.errors import DagsterUnknownPartitionError
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PRIORITY_TAG
 
 from batch_platform.operations.schedules.dispatcher import RunState
 from batch_platform.operations.schedules.models import Job, Occurrence
@@ -45,11 +46,15 @@ class DagsterRuns:
 def run_request(occurrence: Occurrence) -> dg.RunRequest:
     """What Dagster is asked for: one run, whose key is the occurrence."""
     tags = {
+        **occurrence.tags,
         OCCURRENCE_TAG: str(occurrence.occurrence_id),
         "due_at": occurrence.due_at.isoformat(),
     }
     if occurrence.schedule_name:
         tags[SCHEDULE_TAG] = occurrence.schedule_name
+    if occurrence.is_missed:
+        # Tonight does not wait behind the nights that were missed.
+        tags[PRIORITY_TAG] = "-1"
     return dg.RunRequest(
         run_key=str(occurrence.occurrence_id),
         job_name=occurrence.job,
@@ -67,6 +72,8 @@ def why_not(occurrence: Occurrence, repository: dg.RepositoryDefinition) -> str:
     if not repository.has_job(occurrence.job):
         return f"There is no job {occurrence.job!r} any more"
     job = repository.get_job(occurrence.job)
+    if ASSET_PARTITION_RANGE_START_TAG in occurrence.tags:
+        return config_problem(job, occurrence.run_config)
     if (job.partitions_def is None) != (occurrence.partition == ""):
         return f"The job {'needs a' if job.partitions_def else 'has no'} partition"
     if occurrence.partition:

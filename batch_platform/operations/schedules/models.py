@@ -62,7 +62,8 @@ class ScheduleSpec:
         minute: 0 to 59.
         weekday: Of a weekly one: 1 (Monday) to 7 (Sunday), as ISO 8601 counts.
         day: Of a monthly one: 1 to 31; in a shorter month its last day.
-        cron: Minute, hour, day, month and weekday; empty unless the frequency is cron.
+        cron: Minute, hour, day, month and weekday; several are divided by `|`. Empty unless the
+            frequency is cron.
         timezone: IANA name of the zone in which the times are meant.
         is_active: An inactive schedule is never due.
         missed: What becomes of the times at which the platform was down.
@@ -97,6 +98,7 @@ class Schedule:
         created_at: UTC.
         updated_at: UTC, of the last change.
         deleted_at: UTC; None while it exists.
+        is_declared: Whether code declares it; people may then change nothing but `missed`.
     """
 
     schedule_id: int
@@ -106,6 +108,45 @@ class Schedule:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
+    is_declared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredSchedule:
+    """A schedule as code declares it.
+
+    Attributes:
+        name: Unique; it ends in `_schedule`.
+        crons: It is due whenever one of these is.
+        timezone: IANA name of the zone in which they are meant.
+        is_active: Whether it is switched on, in code or in the webserver.
+        missed: The policy until a person changes it.
+    """
+
+    name: str
+    job: str
+    crons: tuple[str, ...]
+    timezone: str
+    is_active: bool
+    missed: MissedPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a schedule asks for at one of its times: a run, nothing, or it could not say.
+
+    Attributes:
+        partition: Of the run; empty without one.
+        tags: Of the run.
+        skip_reason: Why no run is wanted; empty when one is.
+        problem: Why it could not say; empty when it could.
+    """
+
+    partition: str = ""
+    run_config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    skip_reason: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +185,7 @@ class Occurrence:
         run_id: Dagster's run, the last one if it was executed again; None before it was launched.
         launched_at: When the run was enqueued, UTC.
         ended_at: When the end was noted, UTC.
+        tags: Of the run, as a schedule declared in code asked for them.
     """
 
     occurrence_id: int
@@ -162,6 +204,7 @@ class Occurrence:
     run_id: str | None
     launched_at: datetime | None
     ended_at: datetime | None
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

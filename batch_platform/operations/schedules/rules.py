@@ -5,6 +5,7 @@ comes twice is due the first time only. That is what Debian's cron, cronsim and 
 """
 
 import calendar
+import heapq
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,6 +25,12 @@ from batch_platform.operations.schedules.models import (
 )
 
 LONGEST_NAME = 100
+DECLARED_SUFFIX = "_schedule"
+"""How the names of schedules end that code declares."""
+
+SEVERAL = "|"
+"""Between the cron strings of a schedule that has several."""
+
 DOWNTIME = timedelta(minutes=2)
 """A dispatcher that looked at most this long ago was not down: a restart is no missed night."""
 
@@ -48,6 +55,18 @@ def due_times(spec: ScheduleSpec, after: datetime) -> Iterator[datetime]:
         if moment > last:
             last = moment
             yield moment
+
+
+def next_due(spec: ScheduleSpec, now: datetime) -> datetime | None:
+    """The first time after now; None of an inactive schedule."""
+    return next(due_times(spec, now), None) if spec.is_active else None
+
+
+def action(before: ScheduleSpec, after: ScheduleSpec) -> str:
+    """What an edit did: `paused`, `resumed` or `edited`."""
+    if before.is_active == after.is_active:
+        return "edited"
+    return "resumed" if after.is_active else "paused"
 
 
 def partition_for(rule: PartitionRule, due_at: datetime, zone: ZoneInfo | None) -> str:
@@ -102,6 +121,23 @@ def passed_over(times: Sequence[tuple[datetime, bool]], policy: MissedPolicy) ->
             return {due_at for due_at in missed if due_at != times[-1][0]}
 
 
+def stood_for(times: Sequence[tuple[datetime, bool, str]]) -> set[datetime]:
+    """The missed times whose partition a later time makes: a day is made up for once.
+
+    Args:
+        times: (due time, whether it was missed, partition) of what asks for a run, the oldest
+            first; an empty partition stands for itself.
+    """
+    later: set[str] = set()
+    found: set[datetime] = set()
+    for due_at, was_missed, partition in reversed(times):
+        if was_missed and partition in later:
+            found.add(due_at)
+        if partition:
+            later.add(partition)
+    return found
+
+
 def completed(spec: ScheduleSpec, job: Job) -> ScheduleSpec:
     """The specification with its partition rule filled in.
 
@@ -133,6 +169,11 @@ def require_sense(spec: ScheduleSpec) -> None:
     """
     if not spec.name.strip() or len(spec.name) > LONGEST_NAME:
         raise PermanentError(f"A schedule's name has 1 to {LONGEST_NAME} characters")
+    if spec.name.endswith(DECLARED_SUFFIX):
+        raise PermanentError(
+            f"Names that end in {DECLARED_SUFFIX} belong to schedules that code declares",
+            "Use another name",
+        )
     if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in spec.name):
         raise PermanentError(f"The schedule's name {spec.name!r} has characters that are no text")
     for what, value, lowest, highest in (
@@ -160,17 +201,17 @@ def _require_zone(name: str) -> None:
         raise PermanentError(f"{name!r} is not a time zone", "Use a name like Asia/Seoul") from None
 
 
-def _require_cron(text: str) -> None:
-    fields = text.split()
-    try:
-        first = next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)), None)
-    except CronSimError:
-        first = None
-    if len(fields) != 5 or first is None:
-        raise PermanentError(
-            f"{text!r} is no cron string that is ever due",
-            "Write minute, hour, day, month and weekday, like 0 9 * * 1-5",
-        )
+def _require_cron(several: str) -> None:
+    for text in several.split(SEVERAL):
+        try:
+            first = next(CronSim(text.strip(), datetime(2026, 1, 1, tzinfo=UTC)), None)
+        except CronSimError:
+            first = None
+        if len(text.split()) != 5 or first is None:
+            raise PermanentError(
+                f"{text!r} is no cron string that is ever due",
+                "Write minute, hour, day, month and weekday, like 0 9 * * 1-5",
+            )
 
 
 def _calendar_moments(spec: ScheduleSpec, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
@@ -223,5 +264,6 @@ def _first_after_gap(before: datetime, after: datetime, zone: ZoneInfo) -> datet
 
 def _cron_moments(spec: ScheduleSpec, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
     del zone  # the time it starts from has it
-    for moment in CronSim(spec.cron, after):
+    each = [CronSim(text.strip(), after) for text in spec.cron.split(SEVERAL)]
+    for moment in heapq.merge(*each):
         yield moment.astimezone(UTC)

@@ -88,7 +88,7 @@ class ScheduleBook:
         with self._changing(spec.name) as connection:
             spec = rules.completed(spec, known_job(connection, spec.job))
             now = self._clock()
-            added = store.insert_schedule(connection, spec, _next_due(spec, now), now)
+            added = store.insert_schedule(connection, spec, rules.next_due(spec, now), now)
             store.insert_change(connection, added, "added", added_by)
             return added
 
@@ -110,15 +110,18 @@ class ScheduleBook:
             NotFoundError: There is no such schedule, or no such job.
             StaleVersionError: The schedule was changed meanwhile.
             PermanentError: A value makes no sense.
-            ConflictError: The name is taken.
+            ConflictError: The name is taken, or more than `missed` of a schedule that code declares
+                would change.
         """
         with self._changing(spec.name) as connection:
             before = _locked(connection, schedule_id, version)
+            if before.is_declared:
+                return self._change_missed(connection, before, spec, edited_by)
             if spec.job != before.spec.job and spec.partition_rule is before.spec.partition_rule:
                 # The rule suited the other job, whose partitions may be of another kind.
                 spec = replace(spec, partition_rule=None)
             spec = rules.completed(spec, known_job(connection, spec.job))
-            return self._change(connection, before, spec, _action(before.spec, spec), edited_by)
+            return self._change(connection, before, spec, edited_by)
 
     def pause(self, schedule_id: int, *, paused_by: str, version: int | None = None) -> Schedule:
         """Let a schedule rest: it is not due until it is resumed. What waits is skipped.
@@ -144,9 +147,11 @@ class ScheduleBook:
         Raises:
             NotFoundError: There is no such schedule.
             StaleVersionError: The schedule was changed meanwhile.
+            ConflictError: Code declares it.
         """
         with self._changing("") as connection:
             before = _locked(connection, schedule_id, version)
+            _require_not_declared(before)
             now = self._clock()
             store.skip_waiting(connection, schedule_id, "The schedule was deleted", now)
             deleted = store.update_schedule(
@@ -184,6 +189,18 @@ class ScheduleBook:
             raise _unknown(schedule_id)
         return found
 
+    def _change_missed(
+        self, connection: psycopg.Connection, before: Schedule, spec: ScheduleSpec, changed_by: str
+    ) -> Schedule:
+        if spec != replace(before.spec, missed=spec.missed):
+            _require_not_declared(before)
+        now = self._clock()
+        changed = store.update_schedule(
+            connection, before.schedule_id, spec, before.next_due_at, now
+        )
+        store.insert_change(connection, changed, "edited", changed_by)
+        return changed
+
     def _set_active(
         self, schedule_id: int, version: int | None, *, is_active: bool, changed_by: str
     ) -> Schedule:
@@ -191,15 +208,15 @@ class ScheduleBook:
             before = _locked(connection, schedule_id, version)
             if before.spec.is_active == is_active:
                 return before
+            _require_not_declared(before)
             spec = replace(before.spec, is_active=is_active)
-            return self._change(connection, before, spec, _action(before.spec, spec), changed_by)
+            return self._change(connection, before, spec, changed_by)
 
     def _change(
         self,
         connection: psycopg.Connection,
         before: Schedule,
         spec: ScheduleSpec,
-        action: str,
         changed_by: str,
     ) -> Schedule:
         now = self._clock()
@@ -207,8 +224,9 @@ class ScheduleBook:
         if not spec.is_active:
             store.skip_waiting(connection, before.schedule_id, "The schedule was paused", now)
         changed = store.update_schedule(
-            connection, before.schedule_id, spec, _next_due(spec, now), now
+            connection, before.schedule_id, spec, rules.next_due(spec, now), now
         )
+        action = rules.action(before.spec, spec)
         store.insert_change(connection, changed, action, changed_by)
         return changed
 
@@ -254,6 +272,15 @@ def _locked(connection: psycopg.Connection, schedule_id: int, version: int | Non
     return found
 
 
+def _require_not_declared(schedule: Schedule) -> None:
+    if schedule.is_declared:
+        raise ConflictError(
+            f"{schedule.spec.name} is declared in code: only what becomes of missed times can be"
+            " changed here",
+            "Change its time by its setting, or switch it off in the webserver",
+        )
+
+
 def _existing(found: Schedule | None, named: int | str) -> Schedule:
     if found is None or found.deleted_at is not None:
         raise _unknown(named)
@@ -262,13 +289,3 @@ def _existing(found: Schedule | None, named: int | str) -> Schedule:
 
 def _unknown(named: int | str) -> NotFoundError:
     return NotFoundError(f"There is no schedule {named!r}", "List them to see which there are")
-
-
-def _next_due(spec: ScheduleSpec, now: datetime) -> datetime | None:
-    return next(rules.due_times(spec, now), None) if spec.is_active else None
-
-
-def _action(before: ScheduleSpec, after: ScheduleSpec) -> str:
-    if before.is_active == after.is_active:
-        return "edited"
-    return "resumed" if after.is_active else "paused"

@@ -14,20 +14,32 @@ from batch_platform.operations.schedules.dagster_runs import (
     run_request,
     why_not,
 )
-from batch_platform.operations.schedules.dispatcher import Dispatcher
+from batch_platform.operations.schedules.declared import DeclaredSchedules
+from batch_platform.operations.schedules.dispatcher import MOST_AT_ONCE, Dispatcher
 
 SECONDS_BETWEEN_LOOKS = 15
 
 
-def dispatcher_sensor(jobs: Sequence[ExecutableDefinition]) -> dg.SensorDefinition:
-    """The sensor, over the jobs that schedules may name."""
+def dispatcher_sensor(
+    jobs: Sequence[ExecutableDefinition],
+    schedules: Sequence[dg.ScheduleDefinition] = (),
+    *,
+    most_at_once: int = MOST_AT_ONCE,
+) -> dg.SensorDefinition:
+    """The sensor.
+
+    Args:
+        jobs: Those that schedules may name.
+        schedules: Those that code declares.
+        most_at_once: Missed times of one schedule that run at the same time.
+    """
 
     @dg.sensor(
         name="dispatcher_sensor",
         jobs=jobs,
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
-        description="Launches what the schedules in the table, or somebody, asked for.",
+        description="Launches what every schedule, or somebody, asked for; fills gaps.",
     )
     def dispatcher_sensor(
         context: dg.SensorEvaluationContext,
@@ -36,10 +48,13 @@ def dispatcher_sensor(jobs: Sequence[ExecutableDefinition]) -> dg.SensorDefiniti
     ) -> list[dg.RunRequest] | dg.SkipReason:
         repository = context.repository_def
         assert repository is not None  # noqa: S101 - Dagster gives one to whom it evaluates
-        dispatcher = Dispatcher(platform_db, clock, DagsterRuns(context.instance))
+        declared = DeclaredSchedules(schedules, context.instance, repository)
+        runs = DagsterRuns(context.instance)
+        dispatcher = Dispatcher(platform_db, clock, runs, declared.ask, most_at_once)
         try:
             with platform_db.hold("operations/occurrences", "dispatcher", holder="dispatcher"):
                 dispatcher.note_jobs(jobs_of(repository))
+                dispatcher.note_declared(declared.all())
                 dispatcher.note_outcomes()
                 dispatcher.note_due()
                 leased = dispatcher.lease(lambda each: why_not(each, repository))

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from batch_platform.core.hashing import lock_key
 from batch_platform.operations.schedules.models import (
+    Asked,
     Frequency,
     Job,
     MissedPolicy,
@@ -30,12 +31,13 @@ _SPEC: LiteralString = (
     " partition_rule, run_config"
 )
 _SCHEDULE: LiteralString = (
-    f"schedule_id, version, next_due_at, created_at, updated_at, deleted_at, {_SPEC}"
+    f"schedule_id, version, next_due_at, created_at, updated_at, deleted_at, is_declared, {_SPEC}"
 )
 _OCCURRENCE: LiteralString = """
     SELECT occurrence_id, schedule_id, coalesce(schedule.name, '') AS schedule_name,
            schedule_version, request_key, requested_by, occurrence.job, partition,
-           occurrence.run_config, due_at, is_missed, status, reason, run_id, launched_at, ended_at
+           occurrence.run_config, due_at, is_missed, status, reason, run_id, launched_at, ended_at,
+           tags
     FROM operations.occurrences AS occurrence
     LEFT JOIN operations.schedules AS schedule USING (schedule_id)
 """
@@ -111,7 +113,12 @@ def due_schedule_ids(connection: psycopg.Connection, now: datetime) -> list[int]
 
 
 def insert_schedule(
-    connection: psycopg.Connection, spec: ScheduleSpec, next_due_at: datetime | None, now: datetime
+    connection: psycopg.Connection,
+    spec: ScheduleSpec,
+    next_due_at: datetime | None,
+    now: datetime,
+    *,
+    is_declared: bool = False,
 ) -> Schedule:
     """Add a schedule, as version 1.
 
@@ -120,13 +127,13 @@ def insert_schedule(
     """
     query: LiteralString = f"""
         INSERT INTO operations.schedules
-            ({_SPEC}, version, next_due_at, created_at, updated_at)
+            ({_SPEC}, version, next_due_at, created_at, updated_at, is_declared)
         VALUES (%(name)s, %(job)s, %(frequency)s, %(hour)s, %(minute)s, %(weekday)s, %(day)s,
                 %(cron)s, %(timezone)s, %(is_active)s, %(missed)s, %(partition_rule)s,
-                %(run_config)s, 1, %(next_due_at)s, %(now)s, %(now)s)
+                %(run_config)s, 1, %(next_due_at)s, %(now)s, %(now)s, %(is_declared)s)
         RETURNING {_SCHEDULE}
     """
-    values = _values(spec) | {"next_due_at": next_due_at, "now": now}
+    values = _values(spec) | {"next_due_at": next_due_at, "now": now, "is_declared": is_declared}
     return _schedule(_rows(connection, query, values)[0])
 
 
@@ -280,34 +287,48 @@ def insert_scheduled(
     connection: psycopg.Connection,
     due: Schedule,
     due_at: datetime,
-    partition: str,
+    asked: Asked,
     now: datetime,
     *,
     is_missed: bool,
-    skip_reason: str,
+    catch_up_id: int | None,
 ) -> None:
-    """Note one due time of a schedule; to be launched unless there is a reason to skip it."""
+    """Note one due time of a schedule; to be launched unless it asks for nothing, or cannot say.
+
+    Args:
+        connection: In whose transaction.
+        due: The schedule.
+        due_at: One of its times.
+        asked: What it asks for then.
+        now: The present.
+        is_missed: Whether the platform was down then.
+        catch_up_id: The time of being down that it was missed in, if anything is made up for.
+    """
+    reason = asked.skip_reason or asked.problem
     connection.execute(
         """
         INSERT INTO operations.occurrences
-            (schedule_id, schedule_version, job, partition, run_config, due_at, is_missed, status,
-             reason, noted_at, ended_at)
-        VALUES (%(schedule_id)s, %(version)s, %(job)s, %(partition)s, %(run_config)s, %(due_at)s,
-                %(is_missed)s, %(status)s, %(reason)s, %(now)s, %(ended_at)s)
+            (schedule_id, schedule_version, job, partition, run_config, tags, due_at, is_missed,
+             catch_up_id, status, reason, noted_at, ended_at)
+        VALUES (%(schedule_id)s, %(version)s, %(job)s, %(partition)s, %(run_config)s, %(tags)s,
+                %(due_at)s, %(is_missed)s, %(catch_up_id)s, %(status)s, %(reason)s, %(now)s,
+                %(ended_at)s)
         ON CONFLICT (schedule_id, due_at) DO NOTHING
         """,
         {
             "schedule_id": due.schedule_id,
             "version": due.version,
             "job": due.spec.job,
-            "partition": partition,
-            "run_config": Jsonb(due.spec.run_config),
+            "partition": asked.partition,
+            "run_config": Jsonb(asked.run_config),
+            "tags": Jsonb(asked.tags),
             "due_at": due_at,
             "is_missed": is_missed,
-            "status": OccurrenceStatus.SKIPPED if skip_reason else OccurrenceStatus.DUE,
-            "reason": skip_reason,
+            "catch_up_id": catch_up_id,
+            "status": _first_status(asked),
+            "reason": reason,
             "now": now,
-            "ended_at": now if skip_reason else None,
+            "ended_at": now if reason else None,
         },
     )
 
@@ -380,6 +401,33 @@ def set_caught_up(connection: psycopg.Connection, now: datetime) -> None:
     )
 
 
+def begin_catch_up(connection: psycopg.Connection, down_from: datetime, now: datetime) -> int:
+    """The time of being down that is being made up for; a new one when there is none."""
+    row = connection.execute(
+        "SELECT catch_up_id FROM operations.catch_ups WHERE ended_at IS NULL"
+    ).fetchone()
+    row = (
+        row
+        or connection.execute(
+            "INSERT INTO operations.catch_ups (down_from, back_at) VALUES (least(%s, %s), %s)"
+            " RETURNING catch_up_id",
+            [down_from, now, now],
+        ).fetchone()
+    )
+    assert row is not None  # noqa: S101 - RETURNING gives one
+    return row[0]
+
+
+def end_catch_up(connection: psycopg.Connection, now: datetime) -> None:
+    """Note that all that was missed has ended, well or not, if it has."""
+    connection.execute(
+        "UPDATE operations.catch_ups SET ended_at = %s WHERE ended_at IS NULL AND NOT EXISTS ("
+        " SELECT FROM operations.occurrences WHERE catch_up_id = catch_ups.catch_up_id"
+        " AND status IN ('due', 'launching', 'launched'))",
+        [now],
+    )
+
+
 def unfinished(connection: psycopg.Connection) -> list[tuple[Occurrence, datetime | None]]:
     """Occurrences that are not final, oldest first, and when somebody last asked for their run.
 
@@ -387,7 +435,7 @@ def unfinished(connection: psycopg.Connection) -> list[tuple[Occurrence, datetim
     """
     rows = _rows(
         connection,
-        _OCCURRENCE.replace("ended_at", "ended_at, leased_at", 1)
+        _OCCURRENCE.replace("ended_at,", "ended_at, leased_at,", 1)
         + """
         WHERE occurrence_id IN (
             SELECT occurrence_id FROM (
@@ -468,6 +516,12 @@ def set_outcome(
     )
 
 
+def _first_status(asked: Asked) -> OccurrenceStatus:
+    if asked.skip_reason:
+        return OccurrenceStatus.SKIPPED
+    return OccurrenceStatus.FAILED if asked.problem else OccurrenceStatus.DUE
+
+
 def _rows(connection: psycopg.Connection, query: LiteralString, values: Any = None) -> list[Row]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, values).fetchall()
@@ -478,7 +532,8 @@ def _values(spec: ScheduleSpec) -> Row:
 
 
 def _schedule(row: Row) -> Schedule:
-    own = ("schedule_id", "version", "next_due_at", "created_at", "updated_at", "deleted_at")
+    own = ("schedule_id", "version", "next_due_at", "created_at", "updated_at", "deleted_at",
+           "is_declared")  # fmt: skip
     return Schedule(
         spec=_spec({name: value for name, value in row.items() if name not in own}),
         **{name: row[name] for name in own},

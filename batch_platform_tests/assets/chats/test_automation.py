@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 
-from batch_platform.build import build_definitions
+from batch_platform.build import build_definitions, declared_schedules
 from batch_platform.operations.incidents.sensors import failed_run_sensor
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform_tests.assets.chats.conftest import DAY, World
@@ -17,8 +17,8 @@ SEOUL = ZoneInfo("Asia/Seoul")
 
 
 def tick(name: str, moment: datetime, **variables: object) -> ScheduleExecutionData:
-    definitions = build_definitions(settings_of(CRON_SCHEDULE="0 1 * * *", **variables))
-    schedule = definitions.resolve_schedule_def(name)
+    settings = settings_of(CRON_SCHEDULE="0 1 * * *", **variables)
+    definitions, schedule = build_definitions(settings), declared_schedules(settings)[name]
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_schedule_context(
             instance=instance,

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from batch_platform.build import DEADLINES, build_definitions
+from batch_platform.build import DEADLINES, build_definitions, declared_schedules
 from batch_platform.domains.fortunes.automation import fortunes_retry_sensor
 from batch_platform_tests.assets.fortunes.conftest import DAY, JOB, NIGHT, World
 from batch_platform_tests.given_settings import settings_of
@@ -74,8 +74,9 @@ def test_checks_stop_what_must_be_stopped(definitions: dg.Definitions) -> None:
 
 
 def scheduled(moment: datetime, **variables: object) -> dg.RunRequest | dg.SkipReason | str:
-    definitions = build_definitions(settings_of(**variables))
-    schedule = definitions.resolve_schedule_def("fortunes_night_schedule")
+    settings = settings_of(**variables)
+    definitions = build_definitions(settings)
+    schedule = declared_schedules(settings)["fortunes_night_schedule"]
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 22 * * *", "Asia/Seoul")
     with dg.DagsterInstance.ephemeral() as instance:
         data = schedule.evaluate_tick(

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import openpyxl
 
-from batch_platform.build import build_definitions
+from batch_platform.build import build_definitions, declared_schedules
 from batch_platform_tests.assets.stocks.conftest import World
 
 MARKET = {
@@ -49,7 +49,7 @@ def test_the_market_is_these_assets_and_checks() -> None:
 
 
 def _tick(world: World, at: datetime) -> dg.RunRequest | dg.SkipReason:
-    schedule = world.definitions().resolve_schedule_def("stocks_night_schedule")
+    schedule = declared_schedules(world.settings)["stocks_night_schedule"]
     with dg.build_schedule_context(instance=world.instance, scheduled_execution_time=at) as context:
         result = schedule(context)
     assert isinstance(result, dg.RunRequest | dg.SkipReason)
@@ -61,7 +61,7 @@ def test_the_ladder_asks_for_yesterday_until_it_is_there_and_the_last_try_must_f
 ) -> None:
     (tmp_path / "dagster").mkdir()
     world.instance = dg.DagsterInstance.local_temp(str(tmp_path / "dagster"))  # one with an address
-    schedule = world.definitions().resolve_schedule_def("stocks_night_schedule")
+    schedule = declared_schedules(world.settings)["stocks_night_schedule"]
     assert list(schedule.cron_schedule) == ["30 8 * * *", "30 9 * * *", "10 13 * * *", "0 18 * * *"]
     assert schedule.execution_timezone == "Asia/Seoul"
 

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from batch_platform.build import build_definitions
+from batch_platform.build import build_definitions, declared_schedules
+from batch_platform.core.settings import Settings
 from batch_platform_tests.given_settings import settings_of
 
 FINANCIALS = {
@@ -83,8 +84,11 @@ def test_a_quarters_ratios_rest_on_five_quarters_of_statements(
     assert (mapping.start_offset, mapping.end_offset) == (-4, 0)
 
 
-def tick(definitions: dg.Definitions, at: datetime) -> dg.RunRequest | dg.SkipReason:
-    schedule = definitions.resolve_schedule_def("stocks_financials_schedule")
+ON = settings_of(OPENDART_API_KEY="key")
+
+
+def tick(settings: Settings, at: datetime) -> dg.RunRequest | dg.SkipReason:
+    schedule = declared_schedules(settings)["stocks_financials_schedule"]
     with dg.build_schedule_context(scheduled_execution_time=at) as context:
         result = schedule(context)
     assert isinstance(result, dg.RunRequest | dg.SkipReason)
@@ -101,13 +105,13 @@ def tick(definitions: dg.Definitions, at: datetime) -> dg.RunRequest | dg.SkipRe
     ],
 )
 def test_after_a_deadline_its_quarter_and_the_four_before_are_made_in_one_run(
-    definitions: dg.Definitions, morning: date, first: str, last: str
+    morning: date, first: str, last: str
 ) -> None:
-    schedule = definitions.resolve_schedule_def("stocks_financials_schedule")
+    schedule = declared_schedules(ON)["stocks_financials_schedule"]
     assert schedule.cron_schedule == ["0 7 16-18 5,8,11 *", "0 7 1-3 4 *"]
     assert schedule.execution_timezone == "Asia/Seoul"
     at_seven = datetime(morning.year, morning.month, morning.day, 7, tzinfo=ZoneInfo("Asia/Seoul"))
-    request = tick(definitions, at_seven)
+    request = tick(ON, at_seven)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key is None
     assert request.tags["dagster/asset_partition_range_start"] == first
@@ -115,6 +119,6 @@ def test_after_a_deadline_its_quarter_and_the_four_before_are_made_in_one_run(
 
 
 def test_without_a_key_the_financials_are_switched_off() -> None:
-    skipped = tick(build_definitions(settings_of()), datetime(2026, 5, 15, 22, tzinfo=UTC))
+    skipped = tick(settings_of(), datetime(2026, 5, 15, 22, tzinfo=UTC))
     assert isinstance(skipped, dg.SkipReason)
     assert "OPENDART_API_KEY" in (skipped.skip_message or "")

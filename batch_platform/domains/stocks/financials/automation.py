@@ -14,6 +14,7 @@ from batch_platform.domains.stocks.financials.assets import (
 )
 from batch_platform.domains.stocks.financials.models import Quarter
 from batch_platform.orchestration.partitions import ZONE_NAME
+from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
 
 _QUARTERS_ASKED_AGAIN = 4
 """Beside the one that is due: corrections, and companies whose fiscal year ends later."""
@@ -45,6 +46,7 @@ def financials_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         cron_schedule=["0 7 16-18 5,8,11 *", "0 7 1-3 4 *"],
         execution_timezone=ZONE_NAME,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        tags=MAKE_UP_FOR_LATEST,
         description="Reads the statements whose deadline has passed, and news of the year before.",
     )
     def stocks_financials_schedule(

@@ -11,6 +11,7 @@ from batch_platform.core.settings import Settings
 from batch_platform.domains.stocks.market.assets import daily_prices, listings, price_report
 from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
+from batch_platform.orchestration.schedules import MAKE_UP_FOR_ALL
 
 DEADLINES = (Deadline("stocks/daily_prices", time(10)),)
 
@@ -52,6 +53,7 @@ def market_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         cron_schedule=[f"{at.minute} {at.hour} * * *" for at in times],
         execution_timezone=ZONE_NAME,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        tags=MAKE_UP_FOR_ALL,
         description="Asks for yesterday's prices until they are there.",
     )
     def stocks_night_schedule(
@@ -76,6 +78,7 @@ def market_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         cron_schedule="0 19 1 * *",
         execution_timezone=ZONE_NAME,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        tags=MAKE_UP_FOR_ALL,
         description="Writes last month's workbook of prices.",
     )
     def stocks_report_schedule(
