@@ -10,7 +10,13 @@ from zoneinfo import ZoneInfo
 from batch_platform.gateways import mail_layout
 from batch_platform.gateways.mail import MailMessage
 from batch_platform.operations.failed_steps import FailedStep
-from batch_platform.operations.incidents.models import Change, Incident, IncidentKind
+from batch_platform.operations.incidents.models import (
+    CatchUp,
+    Change,
+    Incident,
+    IncidentKind,
+    Trouble,
+)
 
 _MADE_UP_BANNER = "가상 데이터(샌드박스) — 실제 업무의 실패가 아닙니다"
 _LONGEST_REASON = 600
@@ -24,11 +30,21 @@ _NEXT_STEPS = {
     "BudgetExceededError": "하루 예산에 닿아 멈췄습니다. 예산을 늘리거나 내일 다시 실행하세요.",
     "NoDataError": "처리할 데이터가 없습니다. 원천 데이터가 들어왔는지 확인하세요.",
 }
-_WORDS = {
+MARKS = {
     (IncidentKind.FAILED, Change.OPENED): ("배치 실패", "배치 작업이 실패했습니다"),
     (IncidentKind.FAILED, Change.RECOVERED): ("배치 복구", "실패했던 작업이 끝났습니다"),
     (IncidentKind.LATE, Change.OPENED): ("배치 지연", "마감까지 끝나지 않은 작업이 있습니다"),
     (IncidentKind.LATE, Change.RECOVERED): ("지연 해소", "늦었던 작업이 끝났습니다"),
+    (IncidentKind.AT_RISK, Change.OPENED): ("지연 예상", "이대로면 마감을 넘깁니다"),
+    (IncidentKind.AT_RISK, Change.RECOVERED): ("지연 예상 해소", "마감 전에 끝났습니다"),
+    (IncidentKind.MISSED, Change.OPENED): ("시작 실패", "예정된 작업을 시작하지 못했습니다"),
+    (IncidentKind.MISSED, Change.RECOVERED): ("시작 복구", "시작하지 못했던 작업이 끝났습니다"),
+    (IncidentKind.STALLED, Change.OPENED): ("예약 멈춤", "예약을 돌보는 데몬이 없습니다"),
+    (IncidentKind.STALLED, Change.RECOVERED): ("예약 재개", "예약을 다시 돌보고 있습니다"),
+    (IncidentKind.CAUGHT_UP, Change.OPENED): (
+        "밀린 작업 정리",
+        "멈춰 있던 동안의 일을 했습니다",
+    ),
 }
 """Mark in the subject and title of each change."""
 _EXPECTED = "위에 적힌 문제를 해결해야 합니다."
@@ -55,6 +71,47 @@ def advice_on(steps: Sequence[FailedStep]) -> list[str]:
     return [*dict.fromkeys(advice), _RERUN]
 
 
+def summary_of(catch_up: CatchUp, zone: ZoneInfo) -> list[str]:
+    """What became of all that downtime missed: how long it was, then a sentence a schedule."""
+    down = catch_up.back_at - catch_up.down_from
+    hours, minutes = divmod(down // timedelta(minutes=1), 60)
+    lasted = f"{hours}시간 {minutes}분" if hours < 48 else f"{hours // 24}일 {hours % 24}시간"
+    lines = [
+        f"{_moment(catch_up.down_from, zone)}부터 {_moment(catch_up.back_at, zone)}까지 {lasted}"
+        " 멈춰 있었습니다"
+    ]
+    for schedule in dict.fromkeys(name for name, _, _ in catch_up.outcomes):
+        mine = [each[1:] for each in catch_up.outcomes if each[0] == schedule]
+        lines.append(f"{schedule}: {_outcomes(mine)}")
+    return lines
+
+
+def advice_after(catch_up: CatchUp) -> list[str]:
+    """What a person should do once missed times were made up for; nothing when all went well."""
+    if all(status != "failed" for _, _, status in catch_up.outcomes):
+        return []
+    return ["실패한 날짜는 따로 알렸습니다. 고친 뒤 다시 실행하세요."]
+
+
+def _outcomes(mine: Sequence[tuple[str, str]]) -> str:
+    """`7개 완료 (2026-11-13 … 2026-11-19), 1개 실패 (…)`; what another time made is no skip."""
+    words = {"succeeded": "완료", "failed": "실패", "skipped": "건너뜀"}
+    made = {partition for partition, status in mine if status != "skipped" and partition}
+    parts: list[str] = []
+    for status, word in words.items():
+        found = [
+            partition
+            for partition, each in mine
+            if each == status and not (status == "skipped" and partition in made)
+        ]
+        if not found:
+            continue
+        named = sorted({partition for partition in found if partition})
+        shown = f"{named[0]} … {named[-1]}" if len(named) > 1 else "".join(named)
+        parts.append(f"{len(named) or len(found)}개 {word}" + (f" ({shown})" if shown else ""))
+    return ", ".join(parts) or "할 일이 없었습니다"
+
+
 def compose_incident_mail(
     incident: Incident,
     change: Change,
@@ -75,13 +132,13 @@ def compose_incident_mail(
         runbook: File that says what to do about such troubles; empty when there is none.
     """
     trouble = incident.trouble
-    mark, title = _WORDS[trouble.kind, change]
-    what = trouble.asset or trouble.job
+    mark, title = MARKS[trouble.kind, change]
+    what = trouble.asset or trouble.job or "플랫폼"
     where = " ".join(filter(None, (what, trouble.partition)))
     facts = _facts(incident, change, what, zone)
-    is_over = change is Change.RECOVERED
-    point = _lasted(incident) if is_over else trouble.causes[0]
-    advice = [] if is_over else [*trouble.advice, *([f"안내서: {runbook}"] if runbook else [])]
+    is_over = change is Change.RECOVERED or trouble.kind is IncidentKind.CAUGHT_UP
+    point = _lasted(incident) if change is Change.RECOVERED else trouble.causes[0]
+    advice = _advice(trouble, change, runbook)
     banner = _MADE_UP_BANNER if trouble.is_made_up else ""
     subject = mail_layout.shortened(f"[{mark}] {where} · {point}", 120)
     return MailMessage(
@@ -117,8 +174,8 @@ def compose_incident_mail(
 def compose_short_text(incident: Incident, change: Change, *, run_url: str) -> str:
     """Write the short text about one change, for a chat: two lines, and where to look."""
     trouble = incident.trouble
-    mark, _ = _WORDS[trouble.kind, change]
-    what = " ".join(filter(None, (trouble.asset or trouble.job, trouble.partition)))
+    mark, _ = MARKS[trouble.kind, change]
+    what = " ".join(filter(None, (trouble.asset or trouble.job or "플랫폼", trouble.partition)))
     point = _lasted(incident) if change is Change.RECOVERED else trouble.causes[0]
     made_up = "[가상 데이터]" if trouble.is_made_up else ""
     return f"{made_up}[{mark}] {what}\n{mail_layout.shortened(point, 300)}\n{run_url}"
@@ -133,6 +190,12 @@ def _facts(incident: Incident, change: Change, what: str, zone: ZoneInfo) -> lis
     if change is Change.RECOVERED and incident.recovered_at:
         facts.append(("복구", _moment(incident.recovered_at, zone)))
     return facts
+
+
+def _advice(trouble: Trouble, change: Change, runbook: str) -> list[str]:
+    if change is Change.RECOVERED or not trouble.advice:
+        return []
+    return [*trouble.advice, *([f"안내서: {runbook}"] if runbook else [])]
 
 
 def _moment(at: datetime, zone: ZoneInfo) -> str:

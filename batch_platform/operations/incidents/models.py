@@ -7,10 +7,23 @@ from enum import StrEnum
 
 
 class IncidentKind(StrEnum):
-    """What kind of trouble it is."""
+    """What kind of trouble it is.
+
+    Attributes:
+        FAILED: A run failed, and no retry follows.
+        LATE: A partition is not there in time.
+        AT_RISK: A partition that is being made will not be there in time at the rate it goes.
+        MISSED: A time that a job was to run, for which no run could be launched.
+        STALLED: Nobody looks after the schedules.
+        CAUGHT_UP: No trouble any more: what downtime missed has been made up for.
+    """
 
     FAILED = "failed"
     LATE = "late"
+    AT_RISK = "at_risk"
+    MISSED = "missed"
+    STALLED = "stalled"
+    CAUGHT_UP = "caught_up"
 
 
 class Change(StrEnum):
@@ -32,7 +45,7 @@ class Trouble:
     """Something that is wrong now.
 
     Attributes:
-        kind: A run failed, or a partition is not there in time.
+        kind: What kind.
         domain: The domain's name.
         asset: Key `group/name`; empty when a run failed outside of any step.
         partition: The partition's key; empty for a run without one.
@@ -57,6 +70,42 @@ class Trouble:
     def key(self) -> str:
         """What makes it this trouble and no other, however often it is seen."""
         return f"{self.kind} {self.asset or self.job} {self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A time that a job was to run, for which no run could be launched.
+
+    Attributes:
+        schedule: The schedule's name; empty when somebody asked for it.
+        partition: The partition's key; empty without one.
+        reason: Why not, in one sentence.
+    """
+
+    occurrence_id: int
+    schedule: str
+    job: str
+    partition: str
+    due_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """A time of being down, and what became of the times that it missed.
+
+    Attributes:
+        down_from: When somebody last looked after the schedules before it.
+        back_at: When somebody looked again.
+        ended_at: When the last of what was missed had ended; None while that goes on.
+        outcomes: (schedule, partition, status) of each missed time, the oldest first.
+    """
+
+    catch_up_id: int
+    down_from: datetime
+    back_at: datetime
+    ended_at: datetime | None
+    outcomes: Sequence[tuple[str, str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,14 @@ from batch_platform.operations.incidents.messages import advice_on, causes_of
 from batch_platform.operations.incidents.models import IncidentKind, Trouble
 from batch_platform.operations.incidents.outbox import configured_channels, send_due
 from batch_platform.operations.incidents.store import IncidentBook
-from batch_platform.operations.incidents.watch import close_recovered, report_late
+from batch_platform.operations.incidents.watch import (
+    JUST_BACK,
+    close_recovered,
+    report_late,
+    report_missed,
+    report_stalled,
+    tell_caught_up,
+)
 from batch_platform.operations.schedules import ScheduleBook
 from batch_platform.orchestration.deadlines import AnyDeadline
 
@@ -128,18 +135,32 @@ def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
     ) -> dg.SkipReason:
         book, now = IncidentBook(platform_db, configured_channels(settings)), clock()
         repository = context.repository_def
+        schedules = ScheduleBook(platform_db, clock)
+        since = _watching_since(context.cursor, now)
+        context.update_cursor(f"{since.isoformat()} {now.isoformat()}")
         keys = repository.asset_graph.get_all_asset_keys() if repository else ()
         history = DagsterHistory(context.instance, frozenset(key.to_user_string() for key in keys))
-        counted = deadlines_in_force(deadlines, ScheduleBook(platform_db, clock).list(), settings)
-        late = report_late(book, counted, history, settings, now)
+        late = report_missed(book, settings, now)
+        if report_stalled(book, schedules.watched_until(), since, settings, now):
+            counted = deadlines_in_force(deadlines, schedules.list(), settings)
+            late += report_late(book, counted, history, settings, now)
+        tell_caught_up(book, settings, now)
         recovered = close_recovered(book, history, now)
         sent = send_due(book, mailer, settings, clock)
         return dg.SkipReason(
-            f"Late: {late} new. Recovered: {recovered}. Messages: {sent.sent} sent,"
+            f"Late or missed: {late} new. Recovered: {recovered}. Messages: {sent.sent} sent,"
             f" {sent.failed} to be tried again, {sent.given_up} given up."
         )
 
     return watch
+
+
+def _watching_since(cursor: str | None, now: datetime) -> datetime:
+    """Since when the sensor looks without a gap; the cursor holds that and its last look."""
+    if cursor is None:
+        return now
+    since, last = map(datetime.fromisoformat, cursor.split())
+    return since if now - last <= JUST_BACK else now
 
 
 def _key(asset: str) -> dg.AssetKey:

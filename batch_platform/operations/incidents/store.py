@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -10,10 +11,12 @@ from psycopg.rows import dict_row
 
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.incidents.models import (
+    CatchUp,
     Change,
     Channel,
     Incident,
     IncidentKind,
+    Missed,
     Trouble,
 )
 
@@ -74,8 +77,14 @@ class IncidentBook:
         self._db = db
         self._channels = channels
 
-    def report(self, trouble: Trouble, at: datetime) -> bool:
-        """Write down a trouble; tell whether it is a new one, of which people will hear."""
+    def report(self, trouble: Trouble, at: datetime, *, occurrence_id: int | None = None) -> bool:
+        """Write down a trouble; tell whether it is a new one, of which people will hear.
+
+        Args:
+            trouble: What is wrong.
+            at: When it was seen.
+            occurrence_id: The occurrence that it is about: it is not reported again.
+        """
         with self._db.connect("incidents") as connection, connection.transaction():
             row = connection.execute(
                 "INSERT INTO operations.incidents (trouble_key, kind, domain, asset, partition,"
@@ -105,7 +114,75 @@ class IncidentBook:
             is_new = row is not None and row[1] == 1
             if row is not None and is_new:
                 self._write_messages(connection, row[0], Change.OPENED, at)
+            if occurrence_id is not None:
+                connection.execute(
+                    "UPDATE operations.occurrences SET incident_at = %s WHERE occurrence_id = %s",
+                    [at, occurrence_id],
+                )
             return is_new
+
+    def tell_caught_up(self, catch_up_id: int, trouble: Trouble, at: datetime) -> bool:
+        """Write the one message about a time of being down; tell whether it was not written yet."""
+        with self._db.connect("incidents") as connection, connection.transaction():
+            row = connection.execute(
+                "UPDATE operations.catch_ups SET told_at = %s"
+                " WHERE catch_up_id = %s AND told_at IS NULL RETURNING down_from",
+                [at, catch_up_id],
+            ).fetchone()
+            if row is None:
+                return False
+            incident = connection.execute(
+                "INSERT INTO operations.incidents (trouble_key, kind, domain, asset, partition,"
+                " job, causes, advice, is_made_up, opened_at, last_seen_at, recovered_at)"
+                " VALUES (%s, %s, '', '', '', '', %s, %s, %s, %s, %s, %s) RETURNING incident_id",
+                [
+                    f"{trouble.key} {catch_up_id}", trouble.kind, list(trouble.causes),
+                    list(trouble.advice), trouble.is_made_up, row[0], at, at,
+                ],
+            ).fetchone()  # fmt: skip
+            assert incident is not None  # noqa: S101 - RETURNING gives one
+            self._write_messages(connection, incident[0], Change.OPENED, at)
+            return True
+
+    def missed(self, since: datetime) -> list[Missed]:
+        """Times since then for which no run could be launched and no incident was opened."""
+        with self._db.connect("incidents") as connection:
+            rows = connection.execute(
+                "SELECT occurrence_id, coalesce(name, ''), occurrences.job, partition, due_at,"
+                " reason FROM operations.occurrences"
+                " LEFT JOIN operations.schedules USING (schedule_id)"
+                " WHERE status = 'failed' AND run_id IS NULL AND incident_at IS NULL"
+                " AND ended_at >= %s ORDER BY due_at, occurrence_id",
+                [since],
+            )
+            return [Missed(*row) for row in rows]
+
+    def catch_ups_to_tell(self) -> list[CatchUp]:
+        """Times of being down that are made up for and of which nobody was told."""
+        with self._db.connect("incidents") as connection:
+            rows = connection.execute(
+                "SELECT catch_up_id, down_from, back_at, ended_at FROM operations.catch_ups"
+                " WHERE ended_at IS NOT NULL AND told_at IS NULL ORDER BY catch_up_id"
+            ).fetchall()
+            outcomes = connection.execute(
+                "SELECT catch_up_id, name, partition, status FROM operations.occurrences"
+                " JOIN operations.schedules USING (schedule_id) WHERE catch_up_id = ANY(%s)"
+                " ORDER BY name, due_at",
+                [[row[0] for row in rows]],
+            ).fetchall()
+        return [
+            replace(CatchUp(*row), outcomes=[each[1:] for each in outcomes if each[0] == row[0]])
+            for row in rows
+        ]
+
+    def catch_up_going_on(self) -> CatchUp | None:
+        """The time of being down that is being made up for, if one is; without its outcomes."""
+        with self._db.connect("incidents") as connection:
+            row = connection.execute(
+                "SELECT catch_up_id, down_from, back_at, ended_at FROM operations.catch_ups"
+                " WHERE ended_at IS NULL"
+            ).fetchone()
+            return CatchUp(*row) if row else None
 
     def recover(self, incident_id: int, at: datetime) -> bool:
         """Close an incident; tell whether it was open."""

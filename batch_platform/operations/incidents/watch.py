@@ -8,12 +8,20 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from batch_platform.core.settings import Settings
-from batch_platform.operations.incidents.models import Incident, IncidentKind, Trouble
+from batch_platform.operations.incidents.messages import advice_after, summary_of
+from batch_platform.operations.incidents.models import Incident, IncidentKind, Missed, Trouble
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.operations.nights import PartitionState, last_nights
+from batch_platform.operations.schedules.rules import DOWNTIME
 from batch_platform.orchestration.deadlines import Deadline
 
 _NIGHTS = 2
+_MISSED_SINCE = timedelta(days=2)
+_PATIENCE = timedelta(hours=3)
+"""While missed nights are made up for, nobody is told this long that they are late."""
+
+JUST_BACK = timedelta(minutes=3)
+"""A watch that began this long ago does not say that the schedules are not looked after."""
 
 
 class History(Protocol):
@@ -50,6 +58,8 @@ def report_late(
     """
     zone = settings.platform.zone
     opened = 0
+    catch_up = book.catch_up_going_on()
+    is_catching_up = catch_up is not None and now - catch_up.back_at <= _PATIENCE
     nights = last_nights(deadlines, history.made_partitions, now=now, zone=zone, count=_NIGHTS)
     for night in nights:
         for deadline in deadlines:
@@ -57,8 +67,79 @@ def report_late(
                 continue
             day = night.due_date - timedelta(days=deadline.days_after)
             due = deadline.due(day, zone)
+            if is_catching_up and catch_up is not None and due >= catch_up.down_from:
+                continue  # one message tells of all when they are made
             opened += book.report(_lateness(deadline, day.isoformat(), due, settings), now)
     return opened
+
+
+def report_missed(book: IncidentBook, settings: Settings, now: datetime) -> int:
+    """Open an incident for each time for which no run could be launched.
+
+    Returns:
+        How many are new.
+    """
+    return sum(
+        book.report(_missing(each, settings), now, occurrence_id=each.occurrence_id)
+        for each in book.missed(now - _MISSED_SINCE)
+    )
+
+
+def tell_caught_up(book: IncidentBook, settings: Settings, now: datetime) -> int:
+    """Write one message about each time of being down whose missed times have all ended.
+
+    Returns:
+        How many.
+    """
+    zone = settings.platform.zone
+    return sum(
+        book.tell_caught_up(
+            each.catch_up_id,
+            Trouble(
+                kind=IncidentKind.CAUGHT_UP,
+                domain="",
+                asset="",
+                partition="",
+                job="",
+                causes=summary_of(each, zone),
+                advice=advice_after(each),
+                run_id=None,
+                is_made_up=settings.is_made_up,
+            ),
+            now,
+        )
+        for each in book.catch_ups_to_tell()
+    )
+
+
+def report_stalled(
+    book: IncidentBook,
+    seen_at: datetime | None,
+    watching_since: datetime,
+    settings: Settings,
+    now: datetime,
+) -> bool:
+    """Open an incident when nobody looks after the schedules; close it when somebody does.
+
+    Args:
+        book: The incidents.
+        seen_at: When somebody last looked after them; None: never yet.
+        watching_since: Since when this watch goes on without a gap.
+        settings: Whether things are made up.
+        now: The present.
+
+    Returns:
+        Whether it is known what is late: not while the platform has just come back.
+    """
+    if seen_at is not None and now - seen_at <= DOWNTIME:
+        for incident in book.open_incidents():
+            if incident.trouble.kind is IncidentKind.STALLED:
+                book.recover(incident.incident_id, now)
+        return True
+    if now - watching_since < JUST_BACK:
+        return False
+    book.report(_stall(seen_at, settings), now)
+    return True
 
 
 def close_recovered(book: IncidentBook, history: History, now: datetime) -> int:
@@ -76,8 +157,10 @@ def close_recovered(book: IncidentBook, history: History, now: datetime) -> int:
 
 def _is_right_again(incident: Incident, history: History) -> bool:
     trouble = incident.trouble
-    if trouble.kind is IncidentKind.LATE:
+    if trouble.kind in {IncidentKind.LATE, IncidentKind.AT_RISK}:
         return trouble.partition in history.made_partitions(trouble.asset)
+    if trouble.kind is IncidentKind.STALLED:
+        return False  # decided where it is seen
     if history.is_asset(trouble.asset):
         return history.is_made_since(trouble.asset, trouble.partition, incident.last_seen_at)
     return history.has_succeeded_since(trouble.job, trouble.partition, incident.last_seen_at)
@@ -94,6 +177,45 @@ def _lateness(deadline: Deadline, partition: str, due: datetime, settings: Setti
         advice=[
             "실행 기록에서 이 날짜의 실행이 있는지, 기다리는지, 실패했는지 보세요.",
             "실행이 없었다면 웹서버에서 이 날짜를 materialize 하거나 명령으로 다시 실행하세요.",
+        ],
+        run_id=None,
+        is_made_up=settings.is_made_up,
+    )
+
+
+def _missing(missed: Missed, settings: Settings) -> Trouble:
+    due = missed.due_at.astimezone(settings.platform.zone)
+    who = missed.schedule or "요청한 실행"
+    return Trouble(
+        kind=IncidentKind.MISSED,
+        domain=missed.job.partition("_")[0],
+        asset="",
+        partition=missed.partition,
+        job=missed.job,
+        causes=[f"{due:%m월 %d일 %H:%M}의 {who}을(를) 시작하지 못했습니다: {missed.reason}"],
+        advice=[
+            "적힌 이유를 고치세요: batch-platform schedules list, schedules edit.",
+            "그 날짜가 필요하면 웹서버에서 작업을 그 날짜로 실행하세요. 성공하면 닫힙니다.",
+        ],
+        run_id=None,
+        is_made_up=settings.is_made_up,
+    )
+
+
+def _stall(seen_at: datetime | None, settings: Settings) -> Trouble:
+    since = (
+        f"{seen_at.astimezone(settings.platform.zone):%m월 %d일 %H:%M}부터" if seen_at else "아직"
+    )
+    return Trouble(
+        kind=IncidentKind.STALLED,
+        domain="",
+        asset="",
+        partition="",
+        job="dispatcher_sensor",
+        causes=[f"{since} 아무도 예약을 돌보지 않습니다: 지금은 어떤 밤도 시작되지 않습니다"],
+        advice=[
+            "웹서버의 Automation에서 dispatcher_sensor가 꺼져 있으면 켜세요.",
+            "켜져 있으면 그 화면의 실패한 tick과 logs/daemon.log의 마지막 줄을 보세요.",
         ],
         run_id=None,
         is_made_up=settings.is_made_up,

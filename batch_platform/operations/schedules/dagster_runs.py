@@ -46,9 +46,9 @@ class DagsterRuns:
 def run_request(occurrence: Occurrence) -> dg.RunRequest:
     """What Dagster is asked for: one run, whose key is the occurrence."""
     tags = {
+        "due_at": occurrence.due_at.isoformat(),
         **occurrence.tags,
         OCCURRENCE_TAG: str(occurrence.occurrence_id),
-        "due_at": occurrence.due_at.isoformat(),
     }
     if occurrence.schedule_name:
         tags[SCHEDULE_TAG] = occurrence.schedule_name

@@ -7,6 +7,7 @@ the dispatcher asks the definition instead.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
@@ -92,7 +93,7 @@ class DeclaredSchedules:
             return Asked(problem="Code declares it no more")
         context = dg.build_schedule_context(
             instance=self._instance,
-            scheduled_execution_time=due_at,
+            scheduled_execution_time=due_at.astimezone(ZoneInfo(row.spec.timezone)),
             repository_def=self._repository,
         )
         try:

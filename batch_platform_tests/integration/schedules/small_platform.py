@@ -75,10 +75,13 @@ JOBS = [
     dg.define_asset_job("whole_job", dg.AssetSelection.assets(whole)),
 ]
 
+DECLARED: list[dg.ScheduleDefinition] = []
+"""Schedules that code declares; a test puts in its own."""
+
 defs = dg.Definitions(
     assets=[day, month, whole],
     jobs=JOBS,
-    sensors=[dispatcher_sensor(JOBS)],
+    sensors=[dispatcher_sensor(JOBS, DECLARED)],
     resources={"platform_db": GivenDb(), "clock": GivenClock()},
 )
 
