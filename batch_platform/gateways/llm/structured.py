@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, cast
 
 import json_repair
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from batch_platform.gateways.llm.models import A, Item, Task
@@ -330,6 +330,11 @@ def _rules() -> str:
         'Answer about every item once, in an object {"answers": [...]}; each answer repeats the '
         "`id` and the `head` of its item exactly and is about the text of that item alone."
     )
+
+
+def strict_schema(answer: type[BaseModel]) -> dict[str, Any]:
+    """The schema of an answer in OpenAI's strict subset, which the other providers take as well."""
+    return cast(dict[str, Any], _strict(answer.model_json_schema()))
 
 
 def _envelope(answer_schema: dict[str, Any]) -> dict[str, Any]:
