@@ -110,6 +110,10 @@ def open_batch_client(provider: Provider, *, is_made_up: bool) -> BatchClient:
             from batch_platform.gateways.llm_batch.openai_batches import OpenAIBatches
 
             return OpenAIBatches(provider, is_made_up=is_made_up)
+        case "gemini":
+            from batch_platform.gateways.llm_batch.gemini_batches import GeminiBatches
+
+            return GeminiBatches(provider, is_made_up=is_made_up)
         case _:
             raise ConfigurationError(
                 f"{provider.name} has no batch endpoint",

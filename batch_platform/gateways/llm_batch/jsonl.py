@@ -1,16 +1,16 @@
-"""Writing requests into files within the limits. A line's form is its client's business."""
+"""Files of lines: written within the limits, read one by one. A line's form is its client's."""
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from batch_platform.core.errors import PermanentError
 from batch_platform.gateways.llm_batch.client import BatchClient
-from batch_platform.gateways.llm_batch.models import BatchRequest, Chunk
+from batch_platform.gateways.llm_batch.models import BatchLine, BatchRequest, Chunk
 
 # JSON may hold them bare, but some readers of lines take them for the end of one.
 _ODD_LINE_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -30,6 +30,15 @@ def json_bytes(value: object) -> bytes:
         except UnicodeEncodeError:
             text = _SURROGATE.sub("\ufffd", text)
     return text.encode()
+
+
+def lines_of(files: Iterable[Path], read: Callable[[bytes], BatchLine]) -> Iterator[BatchLine]:
+    """Read the lines of files, holding one at a time."""
+    for file in files:
+        with file.open("rb", buffering=1 << 20) as lines:
+            for line in lines:
+                if not line.isspace():
+                    yield read(line.rstrip(b"\r\n"))
 
 
 def write_chunks(

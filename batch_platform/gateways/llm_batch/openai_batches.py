@@ -23,12 +23,12 @@ from batch_platform.core.days import utc_now
 from batch_platform.core.errors import (
     ConfigurationError,
     PermanentError,
-    RetryableError,
 )
 from batch_platform.gateways.llm.providers import Provider
 from batch_platform.gateways.llm.structured import Way, strict_schema
+from batch_platform.gateways.llm_batch.creation import created_once
 from batch_platform.gateways.llm_batch.failures import LostAnswerError, Refusals
-from batch_platform.gateways.llm_batch.jsonl import json_bytes
+from batch_platform.gateways.llm_batch.jsonl import json_bytes, lines_of
 from batch_platform.gateways.llm_batch.models import (
     BatchJob,
     BatchLimits,
@@ -47,8 +47,6 @@ _PAGE = 100
 _RUN_KEY = "run_key"
 _FORM_NAME = "answer"
 _TIMEOUT = httpx2.Timeout(120.0, connect=8.0)
-_LOOKS = (0.0, 2.0, 5.0)
-"""Seconds to wait before each look for a job whose creation was not answered."""
 _STATES = {
     "validating": BatchState.PENDING,
     "in_progress": BatchState.RUNNING,
@@ -251,31 +249,17 @@ class OpenAIBatches:
 
     def create(self, file_ref: str, run_key: str) -> BatchJob:
         """Create the job, unless there is one of this key."""
-        job = self.find(run_key)
-        if job is not None:
-            return job
         asked = {
             "input_file_id": file_ref,
             "endpoint": _ENDPOINT,
             "completion_window": "24h",
             "metadata": {_RUN_KEY: run_key},
         }
-        try:
-            return self._job(self._post("/batches", "create a batch", asked))
-        except LostAnswerError as error:
-            return self._found_after(error, run_key)
 
-    def _found_after(self, error: LostAnswerError, run_key: str) -> BatchJob:
-        for pause in _LOOKS:
-            self._patience.sleep(pause)
-            job = self.find(run_key)
-            if job is not None:
-                return job
-        raise RetryableError(
-            f"{error.problem}, and it cannot be told whether there is a batch {run_key} now",
-            "It is looked for before it is created again",
-            retry_after_seconds=60.0,
-        ) from error
+        def create() -> BatchJob:
+            return self._job(self._post("/batches", "create a batch", asked))
+
+        return created_once(run_key, self.find, create, self._patience.sleep)
 
     def job(self, name: str) -> BatchJob:
         """Ask how a job is."""
@@ -305,11 +289,7 @@ class OpenAIBatches:
             for ref in (job.output_ref, job.error_ref)
             if ref is not None
         ]
-        for file in files:
-            with file.open("rb") as lines:
-                for line in lines:
-                    if not line.isspace():
-                        yield read_line(line.rstrip(b"\n"))
+        yield from lines_of(files, read_line)
 
     @contextmanager
     def _opened(self, ref: str, headers: Mapping[str, str]) -> Generator[Body]:
