@@ -9,6 +9,7 @@ from batch_platform.domains.backups import automation as backups_automation
 from batch_platform.domains.backups.definitions import backups_definitions
 from batch_platform.domains.chats import automation as chats_automation
 from batch_platform.domains.chats.definitions import chats_definitions
+from batch_platform.domains.emotions.definitions import emotions_definitions
 from batch_platform.domains.fortunes import automation as fortunes_automation
 from batch_platform.domains.fortunes.definitions import fortunes_definitions
 from batch_platform.domains.interventions import automation as interventions_automation

@@ -16,6 +16,7 @@ from batch_platform.cli import (
     backups,
     chats,
     config,
+    emotions,
     fortunes,
     interventions,
     platform,
@@ -44,6 +45,7 @@ app.add_typer(chats.app, name="chats")
 app.add_typer(fortunes.app, name="fortunes")
 app.add_typer(backups.app, name="backups")
 app.add_typer(interventions.app, name="interventions")
+app.add_typer(emotions.app, name="emotions")
 app.add_typer(stocks.app, name="stocks")
 app.add_typer(backups.snapshots_app, name="snapshots")
 app.add_typer(config.app, name="config")

@@ -14,6 +14,7 @@ import dagster as dg
 from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.errors import ConfigurationError
 from batch_platform.core.settings import (
+    ModelSettings,
     Profile,
     Settings,
     active_profile,
@@ -22,6 +23,8 @@ from batch_platform.core.settings import (
 )
 from batch_platform.gateways.krx import KrxClient
 from batch_platform.gateways.llm import BulkLlm, open_bulk_llm
+from batch_platform.gateways.llm.providers import choose_provider
+from batch_platform.gateways.llm_batch.client import BatchClient, open_batch_client
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.opendart import OpenDart
 from batch_platform.gateways.platform_db import PlatformDb
@@ -179,6 +182,88 @@ class ProgressResource(dg.ConfigurableResource[ProgressListener]):
         return ProgressListener()
 
 
+class EmotionModels:
+    """The providers that analyse posts: which one is chosen, and the two ways to each.
+
+    A batch is finished with the provider and model that it was begun with, whatever is chosen now.
+    """
+
+    def __init__(self, settings: Settings, db: PlatformDb) -> None:
+        self._settings = settings
+        self._db = db
+        self._clients: dict[tuple[str, str], BatchClient] = {}
+
+    @property
+    def chosen(self) -> tuple[str, str]:
+        """Provider and model of new batches.
+
+        Raises:
+            ConfigurationError: No provider with a batch endpoint is configured.
+        """
+        emotions, model = self._settings.emotions, self._settings.model
+        names = {"gemini": model.gemini_model, "openai": model.openai_model}
+        keys = {"gemini": model.gemini_api_key, "openai": model.openai_api_key}
+        found = [name for name, key in keys.items() if key is not None]
+        if emotions.provider is None and not found:
+            raise ConfigurationError(
+                "No provider for batches is configured",
+                "Set GEMINI_API_KEY or OPENAI_API_KEY, or try `make demo`",
+            )
+        provider = emotions.provider or found[0]
+        return provider, emotions.model or names[provider]
+
+    def client(self, provider: str, model: str) -> BatchClient:
+        """The way to a provider's batches.
+
+        Raises:
+            ConfigurationError: Its key is not set.
+        """
+        if (provider, model) not in self._clients:
+            chosen = choose_provider(self._model_settings(provider, model))
+            client = open_batch_client(chosen, is_made_up=self._settings.is_made_up)
+            self._clients[provider, model] = client
+        return self._clients[provider, model]
+
+    def llm(self, provider: str, model: str) -> BulkLlm:
+        """The way to the same model at once, and the ledger that both share.
+
+        Raises:
+            ConfigurationError: Its key is not set.
+        """
+        return open_bulk_llm(
+            self._model_settings(provider, model),
+            self._db.url,
+            is_made_up=self._settings.is_made_up,
+            zone=self._settings.platform.zone,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def _model_settings(self, provider: str, model: str) -> ModelSettings:
+        changed = {"provider": provider, f"{provider}_model": model}
+        return self._settings.model.model_copy(update=changed)
+
+
+class EmotionModelsResource(dg.ConfigurableResource[EmotionModels]):
+    """The providers that analyse posts; says that none is configured when it is asked."""
+
+    settings: dg.ResourceDependency[Settings]
+    platform_db: dg.ResourceDependency[PlatformDb]
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[EmotionModels]:
+        """Prepare them for a run; the first question connects."""
+        models = EmotionModels(self.settings, self.platform_db)
+        try:
+            yield models
+        finally:
+            models.close()
+
+
 def chat_source(settings: Settings) -> SourceDatabase:
     """The chat service's database.
 
@@ -308,6 +393,7 @@ def all_resources(
         "public_data": PublicDataResource(settings=settings_role),
         "opendart": OpenDartResource(settings=settings_role),
         "llm_opener": LlmOpenerResource(settings=settings_role, platform_db=db_role),
+        "emotion_models": EmotionModelsResource(settings=settings_role, platform_db=db_role),
         "mailer": MailerResource(settings=settings_role),
         "progress": ProgressResource(),
         **swapped,

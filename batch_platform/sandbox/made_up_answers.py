@@ -163,12 +163,13 @@ class _Walk:
 
     def _object(self, schema: Schema, path: str, depth: int) -> dict[str, Any]:
         given = self.item.fields
-        return {
+        made = {
             name: given[name]
             if name in given
             else self.value(part, f"{path}.{name}", name, depth + 1)
             for name, part in schema.get("properties", {}).items()
         }
+        return made_up_habits.consistent(made)
 
     def _array(self, schema: Schema, path: str, name: str, depth: int) -> list[Any]:
         least = schema.get("minItems", 0)

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from batch_platform.core.settings.api import ApiSettings
 from batch_platform.core.settings.backups import BackupsSettings
 from batch_platform.core.settings.chats import ChatsSettings
+from batch_platform.core.settings.emotions import EmotionsSettings
 from batch_platform.core.settings.env_files import (
     UnreadableSettingsError,
     names_in,
@@ -50,6 +51,7 @@ __all__ = [
     "ApiSettings",
     "BackupsSettings",
     "ChatsSettings",
+    "EmotionsSettings",
     "FortunesSettings",
     "InterventionsSettings",
     "MailSettings",
@@ -87,6 +89,7 @@ class Settings(BaseModel):
     fortunes: FortunesSettings
     interventions: InterventionsSettings
     stocks: StocksSettings
+    emotions: EmotionsSettings
     backups: BackupsSettings
     api: ApiSettings
     sandbox: SandboxSettings
@@ -113,6 +116,11 @@ class Settings(BaseModel):
             (self.stocks.report_folder or self.home / "reports" / "stocks").expanduser().resolve()
         )
 
+    @property
+    def emotions_folder(self) -> Path:
+        """Folder of the emotions' results, absolute."""
+        return (self.emotions.folder or self.home / "reports" / "emotions").expanduser().resolve()
+
     def is_on(self, domain: str) -> bool:
         """Whether a domain has what it reads from; one that has not is switched off, not broken."""
         sources: Mapping[str, object] = {
@@ -120,6 +128,7 @@ class Settings(BaseModel):
             "fortunes": self.fortunes.database_url,
             "interventions": self.interventions.database_url,
             "stocks": self.stocks.krx_auth_key or self.stocks.public_data_key,
+            "emotions": self.emotions.source,
         }
         return bool(sources.get(domain, True))
 

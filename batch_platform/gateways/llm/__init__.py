@@ -3,6 +3,7 @@
 `open_bulk_llm` makes a `BulkLlm`. Knows no domain and no Dagster.
 """
 
+from batch_platform.gateways.llm.batched import BatchedCalls, BatchedResult, PreparedText
 from batch_platform.gateways.llm.bulk import Ask, BulkLlm, open_bulk_llm
 from batch_platform.gateways.llm.models import (
     Answered,
@@ -19,10 +20,13 @@ __all__ = [
     "Answered",
     "Ask",
     "AskSummary",
+    "BatchedCalls",
+    "BatchedResult",
     "BulkLlm",
     "Estimate",
     "Item",
     "Outcome",
+    "PreparedText",
     "Progress",
     "Quarantined",
     "Task",

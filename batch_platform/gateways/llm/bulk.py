@@ -21,6 +21,7 @@ import psycopg
 from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.core.settings import ModelSettings
 from batch_platform.gateways.llm import ledger as ledger_module
+from batch_platform.gateways.llm.batched import BatchedCalls
 from batch_platform.gateways.llm.budget import Budget, SharedBudget
 from batch_platform.gateways.llm.client import ModelClient, check_reachable
 from batch_platform.gateways.llm.database import Session, new_owner
@@ -210,6 +211,26 @@ class BulkLlm:
         output_tokens = to_ask * task.typical_output_tokens
         cost = self.price.krw(input_tokens, output_tokens)
         return Estimate(item_count, in_ledger, to_ask, calls, input_tokens, output_tokens, cost)
+
+    def batched(self, task: Task[A], *, partition: str, price_share: float) -> BatchedCalls[A]:
+        """The ledger's side of asking by a provider's batch: same keys, so nothing is paid twice.
+
+        Args:
+            task: What is asked.
+            partition: Who uses the answers.
+            price_share: What a batch costs of the direct price, 0 to 1.
+        """
+        form = AnswerForm(task, self.provider.way)
+        return BatchedCalls(
+            task,
+            form,
+            self._provenance(task, form, partition),
+            self.price,
+            price_share,
+            database_url=self.database_url,
+            daily_budget_krw=self.daily_budget_krw,
+            zone=self.zone,
+        )
 
     def check_reachable(self) -> str:
         """Ask the provider for its models, which costs nothing.

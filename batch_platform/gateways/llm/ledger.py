@@ -181,7 +181,7 @@ class Ledger:
         ours = self._claim(keys)
         found, in_vain = self._known(keys)
         if found:
-            self._note_use(found)
+            self.note_use(found)
         # Somebody may have answered, and given the claim back, between the two.
         late = ours & found.keys()
         if late:
@@ -189,7 +189,8 @@ class Ledger:
             ours -= late
         return Taken(found, ours, {key: in_vain[key] for key in ours & in_vain.keys()})
 
-    def _note_use(self, keys: Collection[bytes]) -> None:
+    def note_use(self, keys: Collection[bytes]) -> None:
+        """Note that this partition uses answers, so that they are kept."""
         self._session.run(
             lambda connection: connection.execute(
                 """

@@ -197,6 +197,23 @@ class AnswerForm(Generic[A]):
         self.check(question.text, value)
         return Accepted(value, value.model_dump_json())
 
+    def read_alone(self, content: str, text: str) -> Accepted[A] | Problem:
+        """Judge an answer about one text that was asked alone, without id and head.
+
+        Which text it is about is known by whoever asked: a batch names each of its lines.
+        """
+        answers, problem = parse_answers(content, is_alone=True)
+        if answers is None:
+            return Problem(problem, is_garbled=True)
+        if len(answers) > 1:
+            return Problem("there are several answers", is_garbled=True)
+        try:
+            return self._accept(Question("1", "", text), answers[0])
+        except ValidationError as error:
+            return Problem(_in_one_sentence(error), is_garbled=False)
+        except ValueError as error:
+            return Problem(str(error), is_garbled=False)
+
     def check(self, text: str, answer: A) -> None:
         """Apply the task's own rule.
 
@@ -216,10 +233,16 @@ class AnswerForm(Generic[A]):
         return answer
 
 
-def parse_answers(content: str) -> tuple[list[Mapping[str, Any]] | None, str]:
+def parse_answers(
+    content: str, *, is_alone: bool = False
+) -> tuple[list[Mapping[str, Any]] | None, str]:
     """Read `{"answers": [...]}`, mending what is nearly right around the answers.
 
     An answer that is itself damaged or cut is left out, never guessed at.
+
+    Args:
+        content: What the model wrote.
+        is_alone: Whether an object by itself is an answer though it has no id.
 
     Returns:
         The answers, or None and what is wrong.
@@ -232,7 +255,7 @@ def parse_answers(content: str) -> tuple[list[Mapping[str, Any]] | None, str]:
         value = _mended(content)
     if isinstance(value, dict):
         fields = cast(dict[str, Any], value)
-        value = fields.get("answers", [fields] if "id" in fields else None)
+        value = fields.get("answers", [fields] if is_alone or "id" in fields else None)
     if not isinstance(value, list):
         return None, "the answer is not JSON of the form asked for"
     answers = cast(list[Any], value)

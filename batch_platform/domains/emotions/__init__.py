@@ -1,0 +1,1 @@
+"""Emotions of posts, by provider batches that survive everything."""
