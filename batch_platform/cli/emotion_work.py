@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -137,7 +138,7 @@ def _watch(settings: Settings, db: PlatformDb, key: str) -> None:
     shown = ""
     while True:
         status = status_of(key, db=db, settings=settings)
-        shown = _show_progress(status, shown)
+        shown = _show_progress(status, settings.platform.zone, shown)
         if status.batch.finished_at is not None:
             return
         if steps_for(status):
@@ -435,13 +436,13 @@ def _show_jobs(settings: Settings, status: BatchStatus) -> None:
         show_table("작업", columns, rows, right=(2, 3, 4))
 
 
-def _show_progress(status: BatchStatus, shown: str) -> str:
+def _show_progress(status: BatchStatus, zone: ZoneInfo, shown: str) -> str:
     done = sum(job.requests_completed for job in status.jobs)
     lines = sum(job.requests for job in status.jobs)
     states = ", ".join(sorted({job.state.value for job in status.jobs if job.state}))
     line = f"{_stage(status)} · {done:,} / {lines:,}줄" + (f" · {states}" if states else "")
     if line != shown:
-        err.print(f"{utc_now().astimezone():%H:%M:%S} {status.batch.key} {line}", markup=False)
+        err.print(f"{utc_now().astimezone(zone):%H:%M:%S} {status.batch.key} {line}", markup=False)
     return line
 
 
