@@ -9,6 +9,7 @@ from batch_platform.cli.console import marked, show_table
 from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.workflow import read_categories
+from batch_platform.domains.emotions.source import PostSource
 from batch_platform.domains.fortunes.workflow import (
     OPTIONAL_COLUMNS,
     RESULT_COLUMNS,
@@ -61,6 +62,10 @@ def reach_everything(settings: Settings) -> list[Reached]:
         reached.append(_off("환자 데이터베이스", "INTERVENTIONS_DATABASE_URL"))
     else:
         reached.append(_try("환자 데이터베이스", lambda: _interventions(settings)))
+    if settings.emotions.source is None:
+        reached.append(_off("감정 분석할 글", "EMOTIONS_SOURCE"))
+    else:
+        reached.append(_try("감정 분석할 글", lambda: _posts(settings)))
     return [
         *reached,
         _keys(
@@ -145,6 +150,10 @@ def _interventions(settings: Settings) -> str:
     source = intervention_source(settings)
     warnings = InterventionSource(source, settings.interventions).warnings()
     return " ".join([source.check_reachable(), *warnings])
+
+
+def _posts(settings: Settings) -> str:
+    return PostSource(settings.emotions, settings.platform.zone).check_readable()
 
 
 def _keys(what: str, keys: Mapping[str, object]) -> Reached:

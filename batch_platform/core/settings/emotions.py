@@ -26,7 +26,7 @@ class EmotionsSettings(Section):
     )
     column_kind: str = variable("EMOTIONS_COLUMN_KIND", "구분", "Post or comment; may be absent")
     column_title: str = variable("EMOTIONS_COLUMN_TITLE", "title", "Title; may be absent")
-    column_content: str = variable("EMOTIONS_COLUMN_CONTENT", "content", "Text")
+    column_content: str = variable("EMOTIONS_COLUMN_CONTENT", "content", "Text of the post")
     column_depth: str = variable(
         "EMOTIONS_COLUMN_DEPTH", "depth", "How deep a comment stands; may be absent"
     )

@@ -34,6 +34,7 @@ SECRETS = {
     "KRX_AUTH_KEY": CANARY,
     "PUBLIC_DATA_SERVICE_KEY": CANARY,
     "OPENDART_API_KEY": CANARY,
+    "EMOTIONS_SOURCE": f"postgresql://user:{CANARY}@127.0.0.1:1/board",
 }
 
 
