@@ -75,6 +75,7 @@ def _domains(settings: Settings) -> dg.Definitions:
         interventions_definitions(),
         stocks_definitions(settings),
         backups_definitions(settings),
+        emotions_definitions(),
     )
 
 
