@@ -124,7 +124,7 @@ class BatchLine:
         raw: The line as it came, to be kept when the answer is of no use.
         content: The model's answer; None when there is none.
         error: Why there is no answer, in half a sentence; None when there is one.
-        is_expired: Whether the provider's time was up before the request's turn.
+        is_expired: Whether the job ended, by time or by our wish, before the request's turn.
     """
 
     custom_id: str

@@ -61,7 +61,7 @@ _PASSING_CODES = frozenset(
     ("token_limit_exceeded", "rate_limit_exceeded", "server_error", "internal_error")
 )
 """Codes of a job that failed as a whole and may succeed when it is created again later."""
-_EXPIRED_CODE = "batch_expired"
+_EXPIRED_CODES = frozenset(("batch_expired", "batch_cancelled"))
 _NOTHING_LEFT = 416
 
 
@@ -394,7 +394,7 @@ def _answered(custom_id: str, raw: bytes, line: Mapping[str, Any]) -> BatchLine:
         error.setdefault("code", f"status {response.get('status_code')}")
     code, message = str(error.get("code") or "no code"), str(error.get("message") or "")
     reason = f"{code}: {message}" if message else code
-    return BatchLine(custom_id, raw, None, reason, 0, 0, is_expired=code == _EXPIRED_CODE)
+    return BatchLine(custom_id, raw, None, reason, 0, 0, is_expired=code in _EXPIRED_CODES)
 
 
 def _completion(custom_id: str, raw: bytes, body: Mapping[str, Any]) -> BatchLine:

@@ -20,7 +20,6 @@ T = TypeVar("T")
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.2
 _WHOLE = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,8 @@ class Body(Protocol):
         """With case-insensitive names."""
         ...
 
-    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The body, piece by piece."""
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The body, in pieces as they arrive."""
         ...
 
 
@@ -129,7 +128,7 @@ def _fetch_rest(part: Path, opened: Opener) -> None:
             raise RetryableError("What was fetched is longer than the provider's file")
         is_rest = body.status_code == 206
         with part.open("ab" if is_rest else "wb") as output:
-            for piece in body.iter_bytes(_READ_BYTES):
+            for piece in body.iter_bytes():
                 output.write(piece)
             output.flush()
             os.fsync(output.fileno())
