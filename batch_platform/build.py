@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from batch_platform.core.deadlines import AnyDeadline
 from batch_platform.core.settings import Settings, load_settings
 from batch_platform.domains.backups import automation as backups_automation
 from batch_platform.domains.backups.definitions import backups_definitions
@@ -17,7 +18,6 @@ from batch_platform.domains.interventions.definitions import interventions_defin
 from batch_platform.domains.stocks.definitions import stocks_definitions
 from batch_platform.domains.stocks.market import automation as market_automation
 from batch_platform.operations.definitions import operations_definitions
-from batch_platform.orchestration.deadlines import AnyDeadline
 from batch_platform.resources.roles import all_resources
 
 DEADLINES: Sequence[AnyDeadline] = (

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from batch_platform.core.deadlines import AnyDeadline, Deadline, DeadlineAfterSchedule
 from batch_platform.core.settings import Settings
 from batch_platform.operations.schedules import Frequency, PartitionRule, Schedule
 from batch_platform.operations.schedules.rules import due_times, partition_for
-from batch_platform.orchestration.deadlines import AnyDeadline, Deadline, DeadlineAfterSchedule
 
 
 def deadlines_in_force(
@@ -49,5 +49,5 @@ def _after(declared: DeadlineAfterSchedule, schedule: Schedule, zone: ZoneInfo) 
     first_due = next(due_times(spec, schedule.updated_at))
     first_day = date.fromisoformat(partition_for(rule, first_due, zone))
     due = (first_due + declared.after).astimezone(zone)
-    made_by = Deadline(declared.asset, due.time(), (due.date() - first_day).days)
+    made_by = Deadline(declared.asset, due.time(), (due.date() - first_day).days, job=declared.job)
     return replace(made_by, first_day=first_day)

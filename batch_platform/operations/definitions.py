@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster._core.definitions.target import ExecutableDefinition
 
+from batch_platform.core.deadlines import AnyDeadline
 from batch_platform.core.settings import Settings
 from batch_platform.operations.incidents.sensors import failed_run_sensor, incidents_sensor
 from batch_platform.operations.schedules.declared import launched_by_the_dispatcher
 from batch_platform.operations.schedules.sensor import dispatcher_sensor
-from batch_platform.orchestration.deadlines import AnyDeadline
 
 
 def operations_definitions(

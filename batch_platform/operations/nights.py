@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from batch_platform.orchestration.deadlines import Deadline
+from batch_platform.core.deadlines import Deadline
 
 MadePartitions = Callable[[str], set[str]]
 """Asset key `group/name` → keys of the partitions that were ever made."""

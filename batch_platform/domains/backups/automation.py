@@ -7,6 +7,7 @@ from datetime import time, timedelta
 
 import dagster as dg
 
+from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
 from batch_platform.domains.backups.assets import (
     backup_copies,
@@ -19,11 +20,10 @@ from batch_platform.domains.backups.jobs import (
     backups_snapshot_retention_job,
 )
 from batch_platform.domains.backups.table_snapshots import last_week
-from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
 from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
 
-DEADLINES = (Deadline("backups/database_backup", time(5, 0), 1),)
+DEADLINES = (Deadline("backups/database_backup", time(5, 0), 1, job="backups_database_job"),)
 """By when a night's backup must be there."""
 
 backups_database_job = dg.define_asset_job(

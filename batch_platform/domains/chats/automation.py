@@ -7,6 +7,7 @@ from datetime import time, timedelta
 
 import dagster as dg
 
+from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.assets import (
     classifications,
@@ -16,11 +17,10 @@ from batch_platform.domains.chats.assets import (
     report_archive,
     report_mail,
 )
-from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
 from batch_platform.orchestration.schedules import MAKE_UP_FOR_ALL
 
-DEADLINES = (Deadline("chats/report", time(7)),)
+DEADLINES = (Deadline("chats/report", time(7), job="chats_night_job"),)
 """By when the night must be done."""
 
 chats_night_job = dg.define_asset_job(

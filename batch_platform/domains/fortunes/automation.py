@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 import dagster as dg
 
 from batch_platform.core.days import Clock, today
+from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
 from batch_platform.domains.fortunes.assets import (
     daily_fortunes,
@@ -17,11 +18,12 @@ from batch_platform.domains.fortunes.assets import (
 )
 from batch_platform.domains.fortunes.store import FortuneStore
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
 from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
 
-DEADLINES = (Deadline("fortunes/published_fortunes", time(23, 50), days_after=-1),)
+DEADLINES = (
+    Deadline("fortunes/published_fortunes", time(23, 50), days_after=-1, job="fortunes_night_job"),
+)
 """By when every user's fortune of tomorrow must be there."""
 
 _SECONDS_BETWEEN_LOOKS = 60

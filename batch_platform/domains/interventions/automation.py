@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from batch_platform.core.deadlines import DeadlineAfterSchedule
 from batch_platform.domains.interventions.assets import (
     eligible_users,
     published_records,
@@ -17,7 +18,6 @@ from batch_platform.domains.interventions.assets import (
     user_records,
 )
 from batch_platform.domains.interventions.store import JOB_NAME
-from batch_platform.orchestration.deadlines import DeadlineAfterSchedule
 
 DEADLINES = (
     DeadlineAfterSchedule("interventions/published_records", JOB_NAME, timedelta(minutes=30)),

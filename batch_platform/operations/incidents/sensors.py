@@ -11,6 +11,7 @@ import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from batch_platform.core.days import Clock
+from batch_platform.core.deadlines import AnyDeadline
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
@@ -29,7 +30,6 @@ from batch_platform.operations.incidents.watch import (
     tell_caught_up,
 )
 from batch_platform.operations.schedules import ScheduleBook
-from batch_platform.orchestration.deadlines import AnyDeadline
 
 DOMAIN_TAG = "domain"
 """The tag of a job that names its domain."""

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
 from batch_platform.operations.incidents.messages import advice_after, summary_of
 from batch_platform.operations.incidents.models import Incident, IncidentKind, Missed, Trouble
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.operations.nights import PartitionState, last_nights
 from batch_platform.operations.schedules.rules import DOWNTIME
-from batch_platform.orchestration.deadlines import Deadline
 
 _NIGHTS = 2
 _MISSED_SINCE = timedelta(days=2)

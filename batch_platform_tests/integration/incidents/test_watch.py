@@ -4,11 +4,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
+from batch_platform.core.deadlines import Deadline
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.incidents.models import IncidentKind, Trouble
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.operations.incidents.watch import close_recovered, report_late
-from batch_platform.orchestration.deadlines import Deadline
 from batch_platform_tests.given_settings import settings_of
 
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from batch_platform.core.deadlines import Deadline, DeadlineAfterSchedule
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.nights import PartitionState, last_nights
 from batch_platform.operations.schedules import (
@@ -12,7 +13,6 @@ from batch_platform.operations.schedules import (
     Schedule,
     ScheduleSpec,
 )
-from batch_platform.orchestration.deadlines import Deadline, DeadlineAfterSchedule
 from batch_platform_tests.given_settings import settings_of
 
 FOLLOWING = DeadlineAfterSchedule(
@@ -49,7 +49,7 @@ def in_force(*schedules: Schedule) -> list[Deadline]:
 def test_it_follows_the_schedule_half_an_hour_later() -> None:
     (deadline,) = in_force(schedule())
     assert deadline == Deadline(
-        "interventions/published_records", time(9, 30), 1, date(2026, 11, 20)
+        "interventions/published_records", time(9, 30), 1, date(2026, 11, 20), "interventions_job"
     )
     (deadline,) = in_force(schedule(hour=14, minute=45))
     # At noon it was not due yet on that day.

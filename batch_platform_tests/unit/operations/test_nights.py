@@ -3,8 +3,8 @@
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
+from batch_platform.core.deadlines import Deadline
 from batch_platform.operations.nights import PartitionState, last_nights
-from batch_platform.orchestration.deadlines import Deadline
 
 SEOUL = ZoneInfo("Asia/Seoul")
 REPORT = Deadline("chats/report", time(7))

@@ -7,13 +7,13 @@ from datetime import time, timedelta
 
 import dagster as dg
 
+from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
 from batch_platform.domains.stocks.market.assets import daily_prices, listings, price_report
-from batch_platform.orchestration.deadlines import Deadline
 from batch_platform.orchestration.partitions import ZONE_NAME
 from batch_platform.orchestration.schedules import MAKE_UP_FOR_ALL
 
-DEADLINES = (Deadline("stocks/daily_prices", time(10)),)
+DEADLINES = (Deadline("stocks/daily_prices", time(10), job="stocks_night_job"),)
 
 stocks_night_job = dg.define_asset_job(
     "stocks_night_job",

@@ -1,4 +1,7 @@
-"""By when an asset's partition must be there: data that a domain declares and operations reads."""
+"""By when an asset's partition must be there: data that a domain declares and operations reads.
+
+Pure, so that those who know no Dagster (the API) can read it too.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -14,12 +17,14 @@ class Deadline:
         at: Time of day in the platform's zone.
         days_after: Days from the partition's day to the day of `at`; -1 for what is made ahead.
         first_day: The first partition that is expected; None when the first one made decides.
+        job: The job that makes it: what a person runs when it is not there.
     """
 
     asset: str
     at: time
     days_after: int = 1
     first_day: date | None = None
+    job: str = ""
 
     def due(self, day: date, zone: ZoneInfo) -> datetime:
         """The moment by which the partition `day` must be there."""
