@@ -77,3 +77,26 @@ def platform_db(postgres_server: str, _migrated_template: str) -> Iterator[Platf
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_migrated_template}")
         yield PlatformDb(f"{postgres_server}{name}")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def _dagster_template(postgres_server: str) -> str:
+    from dagster_postgres import DagsterPostgresStorage
+
+    with psycopg.connect(f"{postgres_server}postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE dagster_template TEMPLATE template0")
+        connection.execute("ALTER DATABASE dagster_template SET timezone TO 'UTC'")
+    url = f"{postgres_server}dagster_template"
+    DagsterPostgresStorage(url.replace("postgresql://", "postgresql+psycopg2://", 1))
+    return "dagster_template"
+
+
+@pytest.fixture
+def dagster_db(postgres_server: str, _dagster_template: str) -> Iterator[PlatformDb]:
+    """Dagster's storage of the test's own: its tables, no runs."""
+    name = f"test_{uuid4().hex}_dagster"
+    with psycopg.connect(f"{postgres_server}postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_dagster_template}")
+        connection.execute(f"ALTER DATABASE {name} SET timezone TO 'UTC'")
+        yield PlatformDb(f"{postgres_server}{name}")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

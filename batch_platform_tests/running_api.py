@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -59,10 +59,26 @@ def running_api(
     names: Sequence[str] = (),
     clock: Clock = utc_now,
     open_db: Callable[[], PlatformDb] | None = None,
+    dagster_db: PlatformDb | None = None,
+    variables: Mapping[str, object] | None = None,
 ) -> Iterator[RunningApi]:
-    """Serve the API on a database, or what `open_db` gives, while the block runs."""
-    settings = settings_of(BATCH_PLATFORM_API_NAMES=",".join(names))
-    app = create_app(settings, open_db=open_db or (lambda: db), clock=clock)
+    """Serve the API on a database, or what `open_db` gives, while the block runs.
+
+    Args:
+        db: The platform's database.
+        names: By which clients may call.
+        clock: The current time.
+        open_db: Reaches the database instead.
+        dagster_db: Dagster's storage; by default a database in which Dagster made nothing yet.
+        variables: More settings.
+    """
+    settings = settings_of(BATCH_PLATFORM_API_NAMES=",".join(names), **(variables or {}))
+    app = create_app(
+        settings,
+        open_db=open_db or (lambda: db),
+        open_dagster_db=lambda: dagster_db or db,
+        clock=clock,
+    )
     server = server_of(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -167,9 +167,9 @@ class GuardedRoute(APIRoute):
             caller = await authenticate(request)
             request.state.caller = caller
             if request.method in _READING:
-                _admit(caller, needed)
+                admit(caller, needed)
                 return await handle(request)
-            return await _audited(request, caller, lambda: _changed(request, needed, handle))
+            return await audited(request, caller, lambda: _changed(request, needed, handle))
 
         return guarded
 
@@ -187,12 +187,17 @@ def guarded_router(tag: str, prefix: str = "") -> APIRouter:
 async def _changed(
     request: Request, needed: Scope, handle: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    _admit(request.state.caller, needed)
+    admit(request.state.caller, needed)
     _require_json(request)
     return await handle(request)
 
 
-def _admit(caller: Caller, needed: Scope) -> None:
+def admit(caller: Caller, needed: Scope) -> None:
+    """Let in who may.
+
+    Raises:
+        ProblemError: 403; the scope is too small.
+    """
     if not caller.scope.includes(needed):
         raise ProblemError(
             403,
@@ -210,7 +215,7 @@ def _require_json(request: Request) -> None:
         raise ProblemError(415, "Send JSON, with Content-Type: application/json")
 
 
-async def _audited(
+async def audited(
     request: Request, caller: Caller, change: Callable[[], Awaitable[Response]]
 ) -> Response:
     """Carry a change out between two writes to the audit: begun, and what came of it."""

@@ -12,13 +12,15 @@ from batch_platform.api.access import GuardedRoute, TokenGate
 from batch_platform.api.database import ApiDatabase
 from batch_platform.api.documentation import document, scopes_of
 from batch_platform.api.edge import SECURITY_HEADERS, Edge
+from batch_platform.api.pages import files, morning, sign_in
+from batch_platform.api.pages.rendering import error_page, wants_page
 from batch_platform.api.problems import install
 from batch_platform.api.routes import fortunes, health, runs, schedules, token
 from batch_platform.api.shortcut import Shortcut
 from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform.gateways.platform_services import open_platform_db
+from batch_platform.gateways.platform_services import dagster_database_url, open_platform_db
 
 THREADS = 16
 """In which plain `def` routes run."""
@@ -31,11 +33,18 @@ _GUARDED: tuple[APIRouter, ...] = (
 )
 """Routers whose every route needs a token. A domain's router is added here."""
 
+_PAGES: tuple[APIRouter, ...] = (morning.router,)
+"""Routers of pages, whose every route needs a session."""
+
+_OPEN_PAGES: tuple[APIRouter, ...] = (sign_in.router, files.router)
+"""What a browser may see before somebody has signed in."""
+
 
 def create_app(
     settings: Settings,
     *,
     open_db: Callable[[], PlatformDb] | None = None,
+    open_dagster_db: Callable[[], PlatformDb] | None = None,
     clock: Clock = utc_now,
 ) -> FastAPI:
     """Make the application.
@@ -43,6 +52,7 @@ def create_app(
     Args:
         settings: The active profile's.
         open_db: Reaches the platform's database; from the settings by default.
+        open_dagster_db: Reaches Dagster's storage; from the settings by default.
         clock: The current time.
     """
 
@@ -50,7 +60,10 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         # Each thread may hold a connection of its own, and the night needs some too.
         current_default_thread_limiter().total_tokens = THREADS
-        app.state.database = ApiDatabase(open_db or (lambda: open_platform_db(settings)))
+        app.state.database = ApiDatabase(
+            open_db or (lambda: open_platform_db(settings)),
+            open_dagster_db or (lambda: PlatformDb(dagster_database_url(settings))),
+        )
         app.state.gate = TokenGate(app.state.database)
         yield
         await app.state.database.close()
@@ -69,12 +82,14 @@ def create_app(
     app.state.settings = settings
     app.state.clock = clock
     app.include_router(health.router)
-    for router in _GUARDED:
+    for router in (*_GUARDED, *_PAGES):
         _require_guard(router)
+        app.include_router(router)
+    for router in _OPEN_PAGES:
         app.include_router(router)
     routes = [
         route
-        for router in (health.router, *_GUARDED)
+        for router in (health.router, *_GUARDED, *_PAGES, *_OPEN_PAGES)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
@@ -88,6 +103,8 @@ def create_app(
         return made
 
     app.openapi = openapi
+    app.state.wants_page = wants_page
+    app.state.error_page = error_page
     install(app, SECURITY_HEADERS)
     app.add_middleware(Shortcut, application=app)
     app.add_middleware(Edge, names=settings.api.names)
@@ -97,7 +114,8 @@ def create_app(
 def _methods_at(routes: Sequence[APIRoute], path: str) -> list[str]:
     """The methods that an address knows, in order."""
     known = (route.methods or () for route in routes if route.path_regex.match(path))
-    return sorted(set().union(*known)) or ["GET"]
+    methods = set().union(*known) or {"GET"}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def _require_guard(router: APIRouter) -> None:

@@ -52,12 +52,17 @@ class ApiDatabase:
 
     Args:
         open_db: Reaches the database, its tables at this version; may start it.
+        open_dagster_db: Reaches Dagster's storage beside it; made when it is missing.
     """
 
-    def __init__(self, open_db: Callable[[], PlatformDb]) -> None:
+    def __init__(
+        self, open_db: Callable[[], PlatformDb], open_dagster_db: Callable[[], PlatformDb]
+    ) -> None:
         self._open_db = open_db
+        self._open_dagster_db = open_dagster_db
         self._opening = asyncio.Lock()
         self._db: PlatformDb | None = None
+        self._dagster_db: PlatformDb | None = None
         self._pool: AsyncConnectionPool[_Connection] | None = None
 
     @asynccontextmanager
@@ -84,6 +89,13 @@ class ApiDatabase:
         await self._opened()
         assert self._db is not None  # noqa: S101 - opened above
         return self._db
+
+    async def dagster_storage(self) -> PlatformDb:
+        """Dagster's own database, to be read; use it in a thread."""
+        await self._opened()
+        if self._dagster_db is None:
+            self._dagster_db = await asyncio.to_thread(self._open_dagster_db)
+        return self._dagster_db
 
     async def close(self) -> None:
         """Give all connections back."""

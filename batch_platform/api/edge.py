@@ -64,6 +64,9 @@ class Edge:
             await refusal(scope, receive, send_with_headers)
             return
         scope["path"] = _evened(scope["path"])
+        if scope["method"] == "HEAD":
+            # Answered as a GET is; the server, whose own scope stays, leaves the body out.
+            scope = {**scope, "method": "GET"}
         if _header(scope, b"transfer-encoding"):
             receive = _counted(receive)
         await self._app(scope, receive, send_with_headers)

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
@@ -131,10 +131,14 @@ def install(app: FastAPI, headers: Mapping[str, str]) -> None:
         headers: Of answers that no middleware sees: those to what nobody expected.
     """
 
-    async def unexpected(request: Request, _error: Exception) -> ProblemResponse:
+    async def unexpected(request: Request, _error: Exception) -> Response:
         # The server logs the error itself; this line says which answer it led to.
         instance = uuid4().urn
         _log.error("%s %s answered 500 as %s", request.method, request.url.path, instance)
+        if request.app.state.wants_page(request):
+            page = await request.app.state.error_page(request, 500, None, instance=instance)
+            page.headers.update({**headers, **page.headers})
+            return page
         detail = "Something went wrong here. The log tells what, under this instance"
         return answer(500, detail, instance=instance, headers=headers)
 
@@ -144,8 +148,10 @@ def install(app: FastAPI, headers: Mapping[str, str]) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
-async def _known(request: Request, error: Exception) -> ProblemResponse:
+async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for these alone
+    if error.status_code == 404 and request.app.state.wants_page(request):
+        return await request.app.state.error_page(request, 404, None)
     headers = error.headers
     if error.status_code == 405:
         # FastAPI names the methods of the first route alone.

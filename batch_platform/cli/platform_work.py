@@ -21,6 +21,7 @@ from batch_platform.gateways.platform_services import (
     platform_database_url,
 )
 from batch_platform.gateways.tokens import TokenBook
+from batch_platform.operations.deadline_book import note_deadlines
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.nights import PartitionState, last_nights
 from batch_platform.operations.schedules import ScheduleBook
@@ -80,6 +81,8 @@ def _prepared_addresses(settings: Settings) -> list[tuple[str, str]]:
     db = PlatformDb(platform_database_url(settings))
     migrate(db)
     require_tokens_or_loopback(settings.api, TokenBook(db))
+    # The morning page shall know them before the daemon has looked for the first time.
+    note_deadlines(db, deadlines_in_force(DEADLINES, ScheduleBook(db, utc_now).list(), settings))
     addresses = [("데이터베이스", db.address)]
     if settings.is_made_up:
         addresses.append(("메일", str(lease_sandbox(settings.home)["mail_page_url"])))

@@ -39,7 +39,7 @@ def test_what_is_not_there_is_a_problem(api: RunningApi) -> None:
     assert nowhere.status_code == 404
     assert nowhere.json()["type"] == "urn:batch-platform:problem:not-found"
     assert wrong.status_code == 405
-    assert wrong.headers["allow"] == "GET"
+    assert wrong.headers["allow"] == "GET, HEAD"
     for answer in (nowhere, wrong):
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["cache-control"] == "no-store"

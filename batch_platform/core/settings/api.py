@@ -23,6 +23,11 @@ class ApiSettings(Section):
         [],
         "Host names (commas) that clients may call it by; addresses and localhost always may",
     )
+    url: str = variable(
+        "BATCH_PLATFORM_API_URL",
+        "http://127.0.0.1:3001",
+        "Address at which people open the pages; with https the cookie is sent over TLS only",
+    )
 
     _split = field_validator("names", mode="before")(split_commas)
 

@@ -15,6 +15,7 @@ from batch_platform.core.deadlines import AnyDeadline
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.operations.deadline_book import note_deadlines
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.incidents.messages import advice_on, causes_of
@@ -140,9 +141,10 @@ def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
         context.update_cursor(f"{since.isoformat()} {now.isoformat()}")
         keys = repository.asset_graph.get_all_asset_keys() if repository else ()
         history = DagsterHistory(context.instance, frozenset(key.to_user_string() for key in keys))
+        counted = deadlines_in_force(deadlines, schedules.list(), settings)
+        note_deadlines(platform_db, counted)
         late = report_missed(book, settings, now)
         if report_stalled(book, schedules.watched_until(), since, settings, now):
-            counted = deadlines_in_force(deadlines, schedules.list(), settings)
             late += report_late(book, counted, history, settings, now)
         tell_caught_up(book, settings, now)
         recovered = close_recovered(book, history, now)
