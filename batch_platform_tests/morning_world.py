@@ -1,4 +1,4 @@
-"""A morning to look at: a year of made-up nights, one of them gone wrong, and the API that shows it."""
+"""A morning to look at: made-up nights, one of them gone wrong, and the API that shows them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,9 +76,7 @@ def morning_world(
     know_jobs(db, DEADLINES)
     variables = VARIABLES | ({"BATCH_PLATFORM_HOME": home} if home else {})
     variables |= {"BATCH_PLATFORM_API_URL": url} if url else {}
-    with running_api(
-        db, dagster_db=dagster_db, clock=lambda: NOW, variables=variables
-    ) as api:
+    with running_api(db, dagster_db=dagster_db, clock=lambda: NOW, variables=variables) as api:
         world = MorningWorld(api, past, IncidentBook(db))
         world.set_dispatcher_seen(NOW)
         yield world

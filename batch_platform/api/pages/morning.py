@@ -55,9 +55,7 @@ def morning_page(
     values = {
         "morning": morning,
         "counts": counts,
-        "to_look_at": max(
-            counts[NightState.FAILED] + counts[NightState.LATE], len(morning.incidents)
-        ),
+        "wrong": morning.wrong,
         "asked": occurrences.requested(str(asked)) if asked else [],
         "is_over": over,
         "can_run": session.caller.scope.includes(Scope.OPERATOR),

@@ -66,10 +66,13 @@ class Words:
         return f"{at.astimezone(self._zone):%H:%M}"
 
     def moment(self, at: datetime, now: datetime) -> str:
-        """`07:00` on the same day, `11월 20일 (금) 07:00` on another."""
+        """`07:00` on the same day, `어제 23:50`, `11월 12일 (목) 07:00`."""
         local = at.astimezone(self._zone)
-        is_today = local.date() == now.astimezone(self._zone).date()
-        return f"{local:%H:%M}" if is_today else f"{self.day(local.date())} {local:%H:%M}"
+        days_ago = (now.astimezone(self._zone).date() - local.date()).days
+        if days_ago == 0:
+            return f"{local:%H:%M}"
+        day = self("yesterday") if days_ago == 1 else self.day(local.date())
+        return f"{day} {local:%H:%M}"
 
     def duration(self, seconds: float) -> str:
         """`3.6초`, `4분 10초`, `1시간 5분`."""
@@ -137,9 +140,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "all_done_late": ("모두 끝났지만 늦은 것이 있습니다", "Everything is done, some of it late"),
     "is_running": ("지금 일하는 중입니다", "Work is going on"),
     "is_waiting": ("아직 때가 되지 않았습니다", "Nothing is due yet"),
-    "look": ("볼 것이 {count}건 있습니다", "{count} to look at"),
-    "look_failed": ("실패 {count}", "{count} failed"),
-    "look_late": ("늦음 {count}", "{count} late"),
+    "yesterday": ("어제", "yesterday"),
     "as_of": ("{at} 현재", "as of {at}"),
     "connection_lost": (
         "연결이 끊겼습니다. 보이는 것은 지난 상태입니다.",
@@ -199,6 +200,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "won": ("비용", "Cost"),
     "took": ("걸린 시간", "Took"),
     "usual": ("보통 {duration}", "usually {duration}"),
+    "takes_usually": ("보통 {duration} 걸립니다", "Usually takes {duration}"),
     "report": ("보고서 내려받기", "Download the report"),
     "switched_off": ("꺼져 있음: {domains}", "Switched off: {domains}"),
     "no_nights": ("아직 아는 밤이 없습니다", "No night is known yet"),

@@ -150,10 +150,23 @@ class Morning:
     switched_off: Sequence[str]
 
     @property
+    def wrong(self) -> Sequence[tuple[str, NightState]]:
+        """Domain and state of all that a person should look at, each once, the worst first."""
+        nights = [(each.domain, each.state) for each in self.nights if each.state.is_bad]
+        named = {domain for domain, _ in nights}
+        others = [
+            (trouble.domain or trouble.job, NightState(trouble.kind))
+            for trouble in (each.incident.trouble for each in self.incidents)
+            if trouble.domain not in named
+        ]
+        worst = sorted([*nights, *others], key=lambda each: list(NightState).index(each[1]))
+        return list({domain: (domain, state) for domain, state in reversed(worst)}.values())[::-1]
+
+    @property
     def state(self) -> NightState:
         """The worst of it: what the page says first."""
-        if self.incidents and not any(each.state.is_bad for each in self.nights):
-            return NightState.FAILED
+        if self.wrong:
+            return self.wrong[0][1]
         return min(
             (each.state for each in self.nights),
             key=list(NightState).index,
