@@ -155,6 +155,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "done": ("완료", "Done"),
     "nothing-due": ("해당 없음", "Nothing due"),
     # Incidents
+    "at_risk": ("늦을 듯", "At risk"),
+    "missed": ("놓침", "Missed"),
+    "stalled": ("멈춤", "Stalled"),
+    "caught_up": ("따라잡음", "Caught up"),
     "incidents": ("열린 장애", "Open incidents"),
     "since": ("{at}부터", "since {at}"),
     "times": ("{count}번째", "seen {count} times"),

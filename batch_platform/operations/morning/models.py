@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from batch_platform.core.deadlines import Deadline
-from batch_platform.operations.incidents.models import Incident
+from batch_platform.operations.incidents.models import Incident, IncidentKind
 
 
 class NightState(StrEnum):
@@ -80,6 +80,26 @@ class OpenIncident:
 
     incident: Incident
     retry: Retry | None
+
+    @property
+    def domain(self) -> str:
+        """Whose trouble it is; the platform's own when it is no domain's."""
+        return self.incident.trouble.domain or "operations"
+
+    @property
+    def state(self) -> NightState:
+        """How bad it is."""
+        return _STATES[self.incident.trouble.kind]
+
+
+_STATES = {
+    IncidentKind.FAILED: NightState.FAILED,
+    IncidentKind.LATE: NightState.LATE,
+    IncidentKind.AT_RISK: NightState.LATE,
+    IncidentKind.MISSED: NightState.FAILED,
+    IncidentKind.STALLED: NightState.FAILED,
+    IncidentKind.CAUGHT_UP: NightState.DONE_LATE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +175,9 @@ class Morning:
         nights = [(each.domain, each.state) for each in self.nights if each.state.is_bad]
         named = {domain for domain, _ in nights}
         others = [
-            (trouble.domain or trouble.job, NightState(trouble.kind))
-            for trouble in (each.incident.trouble for each in self.incidents)
-            if trouble.domain not in named
+            (each.domain, each.state)
+            for each in self.incidents
+            if each.domain not in named and each.state.is_bad
         ]
         worst = sorted([*nights, *others], key=lambda each: list(NightState).index(each[1]))
         return list({domain: (domain, state) for domain, state in reversed(worst)}.values())[::-1]
