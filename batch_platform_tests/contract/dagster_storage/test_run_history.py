@@ -28,7 +28,7 @@ def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         seconds=1.25,
         is_made_up=False,
         preview="| a |",
-        details={"cost_krw": 31.5, "path": dg.MetadataValue.path("/tmp/보고서.xlsx")},
+        details={"cost_krw": 31.5, "path": dg.MetadataValue.path("/reports/보고서.xlsx")},
     )
 
 
@@ -76,7 +76,7 @@ def test_runs_and_what_they_made_are_read_as_dagster_wrote_them(
             again.run_id,
         )
         assert (last.rows, last.seconds, last.cost_krw) == (2_650, 1.25, 31.5)
-        assert (last.path, last.is_made_up) == ("/tmp/보고서.xlsx", False)
+        assert (last.path, last.is_made_up) == ("/reports/보고서.xlsx", False)
         assert (raw.rows, raw.cost_krw, raw.is_made_up) == (12, None, True)
 
         runs = history.runs_of(["chats_night_job", "other_job"], 10)
