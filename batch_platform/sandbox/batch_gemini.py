@@ -95,8 +95,8 @@ class GeminiBatchRoutes:
         """As at `generativelanguage.googleapis.com`."""
         return [
             web.post("/upload/v1beta/files", self._upload),
-            web.get("/v1beta/files/{id}", self._tell_file),
             web.get("/v1beta/files/{id}:download", self._give_file),
+            web.get("/v1beta/files/{id}", self._tell_file),
             web.get("/download/v1beta/files/{id}:download", self._give_file),
             web.post("/v1beta/models/{model}:batchGenerateContent", self._create),
             web.get("/v1beta/batches", self._batches),

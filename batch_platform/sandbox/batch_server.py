@@ -34,22 +34,25 @@ from batch_platform.sandbox.batch_openai import OpenAIBatchRoutes, OpenAIForm
 from batch_platform.sandbox.batch_options import BatchOptions
 
 CONTROL = "/sandbox/batches"
-_LARGEST_BODY_BYTES = 3 * 10**9
 
 
-def batch_application(
-    folder: Path, options: BatchOptions, clock: Callable[[], float] = time.time
+def add_batches(
+    application: web.Application,
+    folder: Path,
+    options: BatchOptions,
+    clock: Callable[[], float] = time.time,
 ) -> web.Application:
-    """The server, to be served by whoever makes it.
+    """Let a server speak of files and batches as well.
 
     Args:
+        application: One that is not served yet.
         folder: Where files and jobs are kept; what is there from before is served on.
         options: How it behaves at first.
         clock: Seconds since the epoch.
     """
-    application = web.Application(client_max_size=_LARGEST_BODY_BYTES, middlewares=[cutting_off])
     book = BatchBook(folder, options, {OPENAI: OpenAIForm(), GEMINI: GeminiForm()}, clock)
     desk = Desk(book)
+    application.middlewares.append(cutting_off)
     application.add_routes(OpenAIBatchRoutes(desk).routes())
     application.add_routes(GeminiBatchRoutes(desk).routes())
     application.add_routes(control_routes(desk, CONTROL))
@@ -125,7 +128,9 @@ def running_batch_server(
             yield server
         return
     bound = loopback.loopback_socket(port)
-    with loopback.serving_in_a_thread(lambda: batch_application(folder, chosen, clock), bound):
+    with loopback.serving_in_a_thread(
+        lambda: add_batches(web.Application(), folder, chosen, clock), bound
+    ):
         yield RunningBatchServer(bound.getsockname()[1])
 
 
@@ -150,7 +155,9 @@ def _server_process(folder: Path, port: int, options: BatchOptions) -> Iterator[
 
 async def _serve_until_signalled(folder: Path, port: int, options: BatchOptions) -> None:
     bound = loopback.loopback_socket(port)
-    runner = await loopback.start_application(batch_application(folder, options), bound)
+    runner = await loopback.start_application(
+        add_batches(web.Application(), folder, options), bound
+    )
     server = RunningBatchServer(bound.getsockname()[1])
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

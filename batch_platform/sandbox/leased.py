@@ -134,6 +134,11 @@ def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
         "LLM_BASE_URL": addresses.model_url,
         "LLM_API_KEY": "sandbox",
         "LLM_MODEL": MODEL,
+        # Batches: through a provider's own form, of which a compatible server has none to choose.
+        "GEMINI_API_KEY": "sandbox",
+        "GEMINI_BASE_URL": addresses.gemini_url,
+        "OPENAI_API_KEY": "sandbox",
+        "OPENAI_BASE_URL": addresses.model_url,
         "LLM_PRICES_FILE": _write_prices(home),
         "SMTP_SERVER": addresses.smtp_host,
         "SMTP_PORT": addresses.smtp_port,

@@ -214,7 +214,7 @@ class ModelServer:
     def application(self) -> web.Application:
         """The aiohttp application; `/v1` may be left out, as some providers' addresses do."""
         application = web.Application(client_max_size=_LARGEST_BODY_BYTES)
-        for prefix in ("/v1", "/v1/openai", ""):
+        for prefix in ("/v1", "/v1/openai", "/v1beta/openai", ""):
             application.router.add_post(f"{prefix}/chat/completions", self._complete)
             application.router.add_get(f"{prefix}/models", self._models)
         application.router.add_get("/sandbox/stats", self._stats)

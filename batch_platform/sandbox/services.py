@@ -19,11 +19,15 @@ from aiohttp import web
 
 from batch_platform.core.errors import ConfigurationError
 from batch_platform.sandbox import krx_server, loopback, opendart_server, public_data_server
+from batch_platform.sandbox.batch_options import BatchOptions
+from batch_platform.sandbox.batch_server import add_batches
 from batch_platform.sandbox.mail_folder import MailFolder
 from batch_platform.sandbox.mail_page import mail_page
 from batch_platform.sandbox.model_server import ModelServer, ModelServerOptions
 from batch_platform.sandbox.smtp_sink import SmtpSink, SmtpSinkOptions
 
+_BATCHES = BatchOptions(start_seconds=2, run_seconds=15, error_share=0.01)
+"""Long enough to see a job run, and with lines that must be asked again."""
 _LOCK_SECONDS = 2.0
 _LOCK_POLL_SECONDS = 0.05
 
@@ -40,8 +44,13 @@ class SandboxAddresses:
 
     @property
     def model_url(self) -> str:
-        """Base address of the model server, for the `openai` package."""
+        """Base address of the model server, for the `openai` package: chat, files and batches."""
         return f"{self._url('model')}/v1"
+
+    @property
+    def gemini_url(self) -> str:
+        """Base address of the same server's files and batches in Gemini's form."""
+        return f"{self._url('model')}/v1beta/openai/"
 
     @property
     def krx_url(self) -> str:
@@ -105,7 +114,9 @@ async def _serving(application: web.Application, bound: socket.socket) -> AsyncI
 
 def _model(settings: ServiceSettings, bound: socket.socket) -> AbstractAsyncContextManager[None]:
     options = ModelServerOptions(delay=settings.model_delay_seconds)
-    return _serving(ModelServer(options).application(), bound)
+    application = ModelServer(options).application()
+    add_batches(application, settings.folder / "batches", _BATCHES)
+    return _serving(application, bound)
 
 
 @asynccontextmanager
