@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Sized
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -23,7 +23,6 @@ from batch_platform.core.settings import ModelSettings
 from batch_platform.gateways.llm import ledger as ledger_module
 from batch_platform.gateways.llm.batched import BatchedCalls
 from batch_platform.gateways.llm.budget import Budget, SharedBudget
-from batch_platform.gateways.llm.client import ModelClient, check_reachable
 from batch_platform.gateways.llm.database import Session, new_owner
 from batch_platform.gateways.llm.engine import Entry, Run, estimated_tokens
 from batch_platform.gateways.llm.ledger import Keys, Ledger, Provenance, prepared
@@ -52,6 +51,9 @@ _BREAKER_PATIENCE_SECONDS = 60.0
 _SECONDS_TO_END = 5.0
 _HEAD_START_SECONDS = 0.08
 """How long the first calls have the processor to themselves before more items are read."""
+
+if TYPE_CHECKING:
+    from batch_platform.gateways.llm.client import ModelClient
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +134,11 @@ class BulkLlm:
         sleep: Callable[[float], Awaitable[None]],
         breaker_patience_seconds: float,
     ) -> None:
+        # Not before a model is about to be asked: its package takes most of a second to import,
+        # which every other command and run would spend as well.
+        from batch_platform.gateways.llm import client
+
+        self.http = client
         self.provider = provider
         self.price = price
         self.database_url = database_url
@@ -242,7 +249,7 @@ class BulkLlm:
             ConfigurationError: The key or the address is refused.
             RetryableError: The provider does not answer.
         """
-        return check_reachable(self.provider, self.now)
+        return self.http.check_reachable(self.provider, self.now)
 
     def retire_partition(self, task_name: str, partition: str) -> None:
         """Say that a partition is gone, so that `prune` may drop what only it used."""
@@ -471,7 +478,7 @@ class Ask(Generic[A]):
 
         ledger = Ledger(ledger_session, self._provenance, llm.price.table, owner)
         progress_row = ProgressRow(control_session, self.ask_id, self._provenance)
-        client = ModelClient(
+        client = llm.http.ModelClient(
             llm.provider,
             self._form.request_fields(),
             self._form.instructions,
@@ -520,7 +527,7 @@ class Ask(Generic[A]):
 
     def _make_run(
         self,
-        client: ModelClient,
+        client: "ModelClient",
         ledger: Ledger,
         ledger_session: Session,
         control_session: Session,

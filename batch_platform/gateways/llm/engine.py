@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -21,7 +21,6 @@ from pydantic import ValidationError
 from batch_platform.core.errors import ConfigurationError, RetryableError
 from batch_platform.core.personal_data import Masked, restore
 from batch_platform.gateways.llm.budget import Budget
-from batch_platform.gateways.llm.client import ModelClient, Reply
 from batch_platform.gateways.llm.database import Session
 from batch_platform.gateways.llm.failures import CallFailed, Kind
 from batch_platform.gateways.llm.ledger import Ledger, Record
@@ -44,6 +43,9 @@ from batch_platform.gateways.llm.retries import (
     backoff_seconds,
 )
 from batch_platform.gateways.llm.structured import AnswerForm, Problem
+
+if TYPE_CHECKING:
+    from batch_platform.gateways.llm.client import ModelClient, Reply
 
 T = TypeVar("T")
 
@@ -120,7 +122,7 @@ class Run(Generic[A]):
         task: Task[A],
         form: AnswerForm[A],
         *,
-        client: ModelClient,
+        client: "ModelClient",
         ledger: Ledger,
         ledger_session: Session,
         pacer: Pacer,
@@ -471,7 +473,7 @@ class Run(Generic[A]):
                 self._keep(entry, reply.call_id, answer.answer, answer.output, "")
         self._complain(complaints)
 
-    async def _reply_to(self, message: str, batch: list[Entry]) -> Reply | None:
+    async def _reply_to(self, message: str, batch: list[Entry]) -> "Reply | None":
         """The model's reply; None when the batch's items were queued again or set aside instead."""
         size = self._client.overhead_bytes + len(message.encode())
         tokens = estimated_tokens(size) + self._task.typical_output_tokens * len(batch)
@@ -525,7 +527,7 @@ class Run(Generic[A]):
                     await self._back_off(attempts, failed)
             self.summary.retries += 1
 
-    async def _send(self, message: str) -> Reply:
+    async def _send(self, message: str) -> "Reply":
         call = cast("asyncio.Task[None]", asyncio.current_task())
         self.summary.calls += 1
         self._on_wire.add(call)
@@ -583,7 +585,7 @@ class Run(Generic[A]):
                 delay,
             )
 
-    def _charge(self, reply: Reply, batch: list[Entry], latency_seconds: float) -> float:
+    def _charge(self, reply: "Reply", batch: list[Entry], latency_seconds: float) -> float:
         summary = self.summary
         summary.input_tokens += reply.input_tokens
         summary.output_tokens += reply.output_tokens
