@@ -1,6 +1,9 @@
 """Both providers' batch clients keep one promise, against the sandbox's server of each form."""
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -385,3 +388,31 @@ def test_two_who_create_at_once_with_different_keys_do_not_meet(given: Given) ->
         thread.join()
     assert sorted(job.run_key for job in jobs) == ["a", "b", "c"]
     assert len({job.name for job in jobs}) == 3
+
+
+_CREATE = """
+import sys
+from batch_platform.sandbox.batch_server import RunningBatchServer
+from batch_platform_tests import batch_providers
+
+server = RunningBatchServer(int(sys.argv[2]))
+client = getattr(batch_providers, sys.argv[1])(server)
+client.create(sys.argv[3], "batch-1")
+"""
+
+
+def test_a_process_killed_while_its_creation_is_not_answered_leaves_one_job(given: Given) -> None:
+    reference = given.client.upload(given.chunk(), "batch-1")
+    given.server.configure(lost_creates=1, hang_seconds=60)
+    arguments = [given.maker.__name__, str(given.server.port), reference]
+    with subprocess.Popen([sys.executable, "-c", _CREATE, *arguments]) as process:
+        deadline = time.monotonic() + 60
+        while not given.server.stats()["jobs"]:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    job = given.client.create(reference, "batch-1")
+    assert job == given.client.find("batch-1")
+    assert given.server.stats()["jobs_by_key"] == {"batch-1": 1}
+    assert given.calls("create") == 1

@@ -33,6 +33,9 @@ def test_one_process_serves_everything_and_says_where(tmp_path):
         addresses = sandbox_addresses(tmp_path)
         assert ready == {"made_up": True, "ports": dict(addresses.ports)}
         assert httpx.get(f"{addresses.model_url}/models").status_code == 200
+        assert httpx.get(f"{addresses.model_url}/batches").json()["data"] == []
+        gemini = addresses.gemini_url.removesuffix("openai/")
+        assert httpx.get(f"{gemini}batches").json()["operations"] == []
         message = EmailMessage()
         message["Subject"] = "보고서"
         message.set_content("본문")

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -68,6 +68,7 @@ def said_in(line: bytes) -> tuple[str, str, str]:
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), max_size=30)
 
 
+@settings(max_examples=50)
 @given(
     texts=TEXTS,
     most=st.integers(1, 12),
