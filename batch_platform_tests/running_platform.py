@@ -254,7 +254,13 @@ class Webserver:
         kinds = [(entry["locationOrLoadError"] or {}).get("__typename") for entry in entries]
         return kinds == ["RepositoryLocation"]
 
-    def launch(self, job: str, partition: str, assets: Sequence[str] = ()) -> str:
+    def launch(
+        self,
+        job: str,
+        partition: str,
+        assets: Sequence[str] = (),
+        run_config: Mapping[str, Any] | None = None,
+    ) -> str:
         """Launch a job, or some of its assets (`group/name`), on a partition.
 
         Returns:
@@ -271,7 +277,7 @@ class Webserver:
         parameters = {
             "selector": selector,
             "mode": "default",
-            "runConfigData": {},
+            "runConfigData": dict(run_config or {}),
             "executionMetadata": {"tags": [{"key": "dagster/partition", "value": partition}]},
         }
         result = self.ask(
