@@ -46,7 +46,7 @@ def usable_folder(path: Path, *, setting: str) -> Path:
         ConfigurationError: It cannot be made or written to.
         RetryableError: The disk is full.
     """
-    with _plain_errors(path, setting):
+    with plain_errors(path, setting):
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -69,7 +69,7 @@ def atomic_file(path: Path, *, setting: str) -> Generator[Path]:
         ConfigurationError: The folder cannot be made or written to.
         RetryableError: The disk is full; in the block too, whatever file there met it.
     """
-    with _plain_errors(path, setting):
+    with plain_errors(path, setting):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -82,7 +82,7 @@ def atomic_file(path: Path, *, setting: str) -> Generator[Path]:
                 os.fsync(written.fileno())
         except OSError as error:
             raise (_full_disk(path, temporary) if error.errno in _FULL_DISK else error) from error
-        with _plain_errors(path, setting):
+        with plain_errors(path, setting):
             temporary.replace(path)
             _sync_folder(path.parent)
     finally:
@@ -115,7 +115,7 @@ def atomic_folder(path: Path, *, setting: str) -> Generator[tuple[Path, int]]:
             _sync_tree(temporary)
         except OSError as error:
             raise (_full_disk(path, None) if error.errno in _FULL_DISK else error) from error
-        with _plain_errors(path, setting):
+        with plain_errors(path, setting):
             temporary.rename(path)
             _sync_folder(path.parent)
 
@@ -136,7 +136,7 @@ def temporary_folder(
     Returns:
         The folder and its claim; see `atomic_folder`.
     """
-    with _plain_errors(parent, setting):
+    with plain_errors(parent, setting):
         parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned_folders(parent, remove)
         temporary, claim = _claimed_folder(parent)
@@ -175,7 +175,17 @@ def remove_abandoned_folders(
 
 
 @contextmanager
-def _plain_errors(path: Path, setting: str) -> Generator[None]:
+def plain_errors(path: Path, setting: str) -> Generator[None]:
+    """Say plainly what the disk refuses, for files that are not written at one go.
+
+    Args:
+        path: The file or folder that is written.
+        setting: The variable or option that chose it, for the error's remedy.
+
+    Raises:
+        ConfigurationError: It cannot be made or written to.
+        RetryableError: The disk is full.
+    """
     try:
         yield
     except OSError as error:

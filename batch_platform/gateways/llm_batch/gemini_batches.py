@@ -7,7 +7,6 @@ so that the form is the one its makers know.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -34,7 +33,13 @@ from batch_platform.gateways.llm_batch.models import (
     BatchRequest,
     BatchState,
 )
-from batch_platform.gateways.llm_batch.transfers import Body, Patience, fetched
+from batch_platform.gateways.llm_batch.transfers import (
+    Body,
+    Patience,
+    fetched,
+    keep,
+    remembered,
+)
 
 _LIMITS = BatchLimits(1_000_000, 2_000_000_000)
 """The provider names no limit of requests: one that no file of 2 GB reaches."""
@@ -69,10 +74,6 @@ class _Session:
 
     name: str
     url: str
-
-    def keep(self, memory: Path) -> None:
-        memory.touch(mode=0o600)
-        memory.write_text(json.dumps(asdict(self)))
 
 
 class GeminiBatches:
@@ -161,14 +162,14 @@ class GeminiBatches:
         if self._is_there(name, length):
             return name
         memory = file.with_suffix(".upload")
-        session = _remembered(memory, name)
+        session = _begun_before(memory, name)
         if session is not None:
             try:
                 return self._sent(session, file, length, memory)
             except NotFoundError:
                 memory.unlink()
         session = self._begun(name, run_key, length)
-        session.keep(memory)
+        keep(memory, asdict(session))
         return self._sent(session, file, length, memory)
 
     def _is_there(self, name: str, length: int) -> bool:
@@ -412,10 +413,10 @@ def _file_name(run_key: str, file: Path) -> str:
     return f"files/batch-{digest.hexdigest()[:32]}"
 
 
-def _remembered(memory: Path, name: str) -> _Session | None:
+def _begun_before(memory: Path, name: str) -> _Session | None:
     try:
-        session = _Session(**json.loads(memory.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+        session = _Session(**remembered(memory))
+    except TypeError:
         return None
     return session if session.name == name else None
 

@@ -36,7 +36,13 @@ from batch_platform.gateways.llm_batch.models import (
     BatchRequest,
     BatchState,
 )
-from batch_platform.gateways.llm_batch.transfers import Body, Patience, fetched
+from batch_platform.gateways.llm_batch.transfers import (
+    Body,
+    Patience,
+    fetched,
+    keep,
+    remembered,
+)
 
 _ENDPOINT = "/v1/chat/completions"
 _LIMITS = BatchLimits(50_000, 200_000_000)
@@ -73,9 +79,6 @@ class _Upload:
     name: str
     expires_at: float
     parts: list[str] = field(default_factory=list[str])
-
-    def keep(self, memory: Path) -> None:
-        memory.write_text(json.dumps(asdict(self)))
 
 
 class OpenAIBatches:
@@ -194,16 +197,16 @@ class OpenAIBatches:
 
     def _upload_in_parts(self, file: Path, name: str, length: int, md5: str) -> str:
         memory = file.with_suffix(".upload")
-        upload = _remembered(memory, name, self._now())
+        upload = _begun_before(memory, name, self._now())
         if upload is None:
             upload = self._begun(name, length)
-            upload.keep(memory)
+            keep(memory, asdict(upload))
         with file.open("rb") as content:
             for position in range(len(upload.parts) * self._part_bytes, length, self._part_bytes):
                 content.seek(position)
                 send = partial(self._part, upload.id, content.read(self._part_bytes))
                 upload.parts.append(self._patience.repeated(send))
-                upload.keep(memory)
+                keep(memory, asdict(upload))
         whole = self._post(
             f"/uploads/{upload.id}/complete",
             "end an upload",
@@ -440,10 +443,10 @@ def _digests(file: Path) -> dict[str, str]:
     return {name: digest.hexdigest() for name, digest in found.items()}
 
 
-def _remembered(memory: Path, name: str, now: datetime) -> _Upload | None:
+def _begun_before(memory: Path, name: str, now: datetime) -> _Upload | None:
     """An upload that was begun for the same content and that the provider still keeps."""
     try:
-        upload = _Upload(**json.loads(memory.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+        upload = _Upload(**remembered(memory))
+    except TypeError:
         return None
     return upload if upload.name == name and upload.expires_at > now.timestamp() else None

@@ -3,6 +3,7 @@
 Only what does no harm twice is repeated: a part of an upload and the rest of a download.
 """
 
+import json
 import os
 import re
 import time
@@ -10,15 +11,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from batch_platform.core.errors import PermanentError, RetryableError
+from batch_platform.gateways.files import plain_errors, usable_folder
 from batch_platform.gateways.llm.retries import LONGEST_DELAY_SECONDS
 
 T = TypeVar("T")
 
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.2
+_SETTING = "BATCH_PLATFORM_HOME"
 _WHOLE = re.compile(r"bytes (?:\d+-\d+|\*)/(\d+)")
 
 
@@ -91,26 +94,44 @@ def fetched(name: str, folder: Path, opened: Opener, patience: Patience) -> Path
         patience: How often a connection may break without bringing a byte.
 
     Raises:
-        RetryableError: It breaks again and again.
+        RetryableError: It breaks again and again, or the disk is full.
+        ConfigurationError: The folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    usable_folder(folder, setting=_SETTING)
     file = folder / (re.sub(r"[^\w.-]", "_", name) + ".jsonl")
     if file.exists():
         return file
     part = file.with_suffix(".part")
     failures = 0
-    while True:
-        before = _length(part)
-        try:
-            _fetch_rest(part, opened)
-            break
-        except RetryableError as error:
-            failures = 1 if _length(part) > before else failures + 1
-            if failures >= patience.attempts:
-                raise
-            patience.pause(failures, error)
-    part.replace(file)
+    with plain_errors(file, _SETTING):
+        while True:
+            before = _length(part)
+            try:
+                _fetch_rest(part, opened)
+                break
+            except RetryableError as error:
+                failures = 1 if _length(part) > before else failures + 1
+                if failures >= patience.attempts:
+                    raise
+                patience.pause(failures, error)
+        part.replace(file)
     return file
+
+
+def keep(memory: Path, upload: Mapping[str, object]) -> None:
+    """Write down how far an upload is; private to this user, as its address gives rights."""
+    with plain_errors(memory, _SETTING):
+        memory.touch(mode=0o600)
+        memory.write_text(json.dumps(upload))
+
+
+def remembered(memory: Path) -> dict[str, Any]:
+    """What was written down of an upload; empty when nothing was, or when half of it was."""
+    try:
+        said: Any = json.loads(memory.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return cast(dict[str, Any], said) if isinstance(said, dict) else {}
 
 
 def _fetch_rest(part: Path, opened: Opener) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from batch_platform.core.errors import PermanentError
+from batch_platform.core.errors import ConfigurationError, PermanentError
 from batch_platform.gateways.llm.providers import Provider
 from batch_platform.gateways.llm.structured import Way
 from batch_platform.gateways.llm_batch.gemini_batches import GeminiBatches
@@ -44,6 +46,14 @@ def client(request):
     made.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _unflushed() -> Iterator[None]:
+    """Hundreds of small files: whether they survive a power cut is not asked here."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 def asked(texts: list[str]) -> list[BatchRequest]:
     return [
         BatchRequest(f"p{number}_0", "기분을 답하라", text, Mood, 300)
@@ -65,10 +75,10 @@ def said_in(line: bytes) -> tuple[str, str, str]:
     )
 
 
-TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), max_size=30)
+TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), max_size=20)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     texts=TEXTS,
     most=st.integers(1, 12),
@@ -138,3 +148,9 @@ def test_a_request_longer_than_a_file_is_named(client, tmp_path: Path) -> None:
 def test_no_request_makes_no_file(client, tmp_path: Path) -> None:
     assert write_chunks([], client, tmp_path, 10, 10**6) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_to_be(client, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        write_chunks(asked(["a"]), client, tmp_path / "file", 10, 10**6)
