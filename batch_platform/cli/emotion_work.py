@@ -6,17 +6,17 @@ Imports all that a run needs, so `emotions` imports this file only inside a comm
 import os
 import shutil
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from batch_platform.cli.console import MADE_UP, err, out, show_table
-from batch_platform.cli.runs import dagster_home, run_job, show_run
+from batch_platform.cli.runs import RunResult, dagster_home, run_job, show_run
 from batch_platform.core.days import today, utc_now
 from batch_platform.core.errors import NoDataError, NotFoundError, PermanentError
 from batch_platform.core.settings import Settings
@@ -27,7 +27,7 @@ from batch_platform.domains.emotions.models import BatchStage, Mode, RequestStat
 from batch_platform.domains.emotions.partitions import emotions_batches
 from batch_platform.domains.emotions.polling import cancel_jobs, poll_jobs
 from batch_platform.domains.emotions.reporting import observation
-from batch_platform.domains.emotions.selection import preview, register, spec_of
+from batch_platform.domains.emotions.selection import preview, register, register_named, spec_of
 from batch_platform.domains.emotions.source import PostSource
 from batch_platform.domains.emotions.store import EmotionStore
 from batch_platform.domains.emotions.workflow import BatchStatus, status_of
@@ -60,6 +60,7 @@ _LEVELS = {
 }
 _SHORTEST_SLEEP, _LONGEST_SLEEP = 0.2, 30.0
 _SHOWN_QUARANTINED = 10
+_DEMO_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -169,12 +170,17 @@ def _observe(settings: Settings, status: BatchStatus) -> None:
         instance.report_runless_asset_event(observation(status, settings))
 
 
-def _work_on(settings: Settings, status: BatchStatus) -> None:
-    key = status.batch.key
+def _run_steps(settings: Settings, key: str, steps: Sequence[str]) -> RunResult:
     with _instance(settings) as instance:
         instance.add_dynamic_partitions(emotions_batches.name or "", [key])
-    result = run_job(BATCH_JOB, key, settings=settings, assets=steps_for(status))
+    result = run_job(BATCH_JOB, key, settings=settings, assets=steps)
     show_run(key, result)
+    return result
+
+
+def _work_on(settings: Settings, status: BatchStatus) -> None:
+    key = status.batch.key
+    result = _run_steps(settings, key, steps_for(status))
     if result.is_success:
         return
     if all(each.error_type == "PartitionBusyError" for each in result.failures):
@@ -235,6 +241,54 @@ def show_dry_run(settings: Settings, wanted: Asked, *, reads: bool) -> None:
     ]
     title = f"{wanted.mode.value} · {provider} {model} · 미리 보기 (아무것도 보내지 않았습니다)"
     show_table(title, ["무엇", "수"], rows, right=(1,))
+
+
+class DayPilot:
+    """The demo's batch: five posts, once a day, sent at first and taken at last."""
+
+    def __init__(self, settings: Settings, on: date) -> None:
+        self._settings = settings
+        self._db = open_platform_db(settings)
+        self._key = f"{Mode.PILOT.value}-{on:%Y%m%d}-0000"
+        self._days = (on - timedelta(days=_DEMO_DAYS), on - timedelta(days=1))
+
+    def send(self) -> list[RunResult]:
+        """Read the last posts and send five of them; nothing when that was done before."""
+        first, last = (max(day, self._settings.emotions.first_day) for day in self._days)
+        with _models(self._settings, self._db) as models:
+            provider, model = models.chosen
+        spec = spec_of(Mode.PILOT, self._settings, provider=provider, model=model)
+        batch = register_named(self._key, spec, db=self._db, settings=self._settings, clock=utc_now)
+        if batch.finished_at is not None:
+            return []
+        read = run_job(
+            POSTS_JOB,
+            first.isoformat(),
+            last_partition=last.isoformat() if last > first else None,
+            settings=self._settings,
+        )
+        show_run(last.isoformat(), read)
+        return [read, *self._steps()]
+
+    def take(self) -> list[RunResult]:
+        """Take what the provider made, asking again what failed."""
+        results: list[RunResult] = []
+        while self._status().batch.finished_at is None:
+            made = self._steps()
+            results += made
+            if any(not each.is_success for each in made):
+                break
+            if not made:
+                _poll(self._settings, self._db, self._key)
+                time.sleep(_SHORTEST_SLEEP)
+        return results
+
+    def _status(self) -> BatchStatus:
+        return status_of(self._key, db=self._db, settings=self._settings)
+
+    def _steps(self) -> list[RunResult]:
+        steps = steps_for(self._status())
+        return [_run_steps(self._settings, self._key, steps)] if steps else []
 
 
 def show_list(settings: Settings, limit: int) -> None:

@@ -91,6 +91,11 @@ def sample_patients_source(home: Path) -> Path:
     return home / "sources" / "patients.sqlite"
 
 
+def sample_posts_source(home: Path) -> Path:
+    """The CSV of the demo's posts."""
+    return home / "sources" / "posts.csv"
+
+
 def _first_day(home: Path) -> date:
     """The first day of the sample when the demo was first made; it stays as the sample grows.
 
@@ -139,6 +144,12 @@ def write_demo_settings(home: Path, addresses: SandboxAddresses) -> None:
         "GEMINI_BASE_URL": addresses.gemini_url,
         "OPENAI_API_KEY": "sandbox",
         "OPENAI_BASE_URL": addresses.model_url,
+        "EMOTIONS_SOURCE": sample_posts_source(home),
+        "EMOTIONS_COLUMN_DATE": "date",
+        "EMOTIONS_FIRST_DAY": _first_day(home),
+        "EMOTIONS_PROVIDER": "openai",
+        "EMOTIONS_MODEL": MODEL,
+        "EMOTIONS_POLL_INTERVAL_SECONDS": 2,
         "LLM_PRICES_FILE": _write_prices(home),
         "SMTP_SERVER": addresses.smtp_host,
         "SMTP_PORT": addresses.smtp_port,
