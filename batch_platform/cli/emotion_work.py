@@ -334,8 +334,9 @@ def show_status(settings: Settings, key: str) -> None:
             "예상 비용",
             f"{batch.estimate.batch_krw:,.1f}원 (바로 물으면 {batch.estimate.direct_krw:,.1f}원)",
         ),
-        ("실제 배치 비용", f"{status.cost_krw:,.1f}원"),
     ]
+    if not batch.spec.is_direct:
+        rows.append(("실제 비용", f"{status.cost_krw:,.1f}원"))
     if batch.problem:
         rows.append(("까닭", batch.problem))
     if status.files.csv.is_file():
