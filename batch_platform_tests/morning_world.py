@@ -28,6 +28,7 @@ VARIABLES = {
     "DATABASE_URL": "sqlite:///fortunes.sqlite",
     "INTERVENTIONS_DATABASE_URL": "sqlite:///interventions.sqlite",
     "KRX_AUTH_KEY": "key",
+    "LLM_DAILY_BUDGET_KRW": "3000",
     "ORG_NAME": "한빛교육재단",
 }
 CAUSE = "The model provider answered 500 for ten minutes. Try again later."

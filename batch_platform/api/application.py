@@ -12,10 +12,19 @@ from batch_platform.api.access import GuardedRoute, TokenGate
 from batch_platform.api.database import ApiDatabase
 from batch_platform.api.documentation import document, scopes_of
 from batch_platform.api.edge import SECURITY_HEADERS, Edge
-from batch_platform.api.pages import files, morning, sign_in
+from batch_platform.api.pages import files, inbox, morning, sign_in, spending
 from batch_platform.api.pages.rendering import error_page, wants_page
 from batch_platform.api.problems import install
-from batch_platform.api.routes import fortunes, health, runs, schedules, token
+from batch_platform.api.routes import (
+    costs,
+    fortunes,
+    health,
+    metrics,
+    quarantine,
+    runs,
+    schedules,
+    token,
+)
 from batch_platform.api.shortcut import Shortcut
 from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.settings import Settings
@@ -30,10 +39,13 @@ _GUARDED: tuple[APIRouter, ...] = (
     runs.router,
     token.router,
     fortunes.router,
+    costs.router,
+    quarantine.router,
+    metrics.router,
 )
 """Routers whose every route needs a token. A domain's router is added here."""
 
-_PAGES: tuple[APIRouter, ...] = (morning.router,)
+_PAGES: tuple[APIRouter, ...] = (morning.router, inbox.router, spending.router)
 """Routers of pages, whose every route needs a session."""
 
 _OPEN_PAGES: tuple[APIRouter, ...] = (sign_in.router, files.router)

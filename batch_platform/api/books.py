@@ -1,4 +1,4 @@
-"""The books of schedules and occurrences, as dependencies of routes.
+"""The books of schedules and occurrences and the databases, as dependencies of routes.
 
 They are synchronous: a route that uses one is a plain `def`, which FastAPI runs in a thread.
 """
@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from batch_platform.api.database import ApiDatabase, database
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.operations.quarantine import QuarantineBook
 from batch_platform.operations.schedules import OccurrenceBook, ScheduleBook
 
 
@@ -23,5 +25,22 @@ async def _occurrence_book(
     return OccurrenceBook(await db.stores(), request.app.state.clock)
 
 
+async def _quarantine_book(
+    request: Request, db: Annotated[ApiDatabase, Depends(database)]
+) -> QuarantineBook:
+    return QuarantineBook(await db.stores(), request.app.state.clock)
+
+
+async def _stores(db: Annotated[ApiDatabase, Depends(database)]) -> PlatformDb:
+    return await db.stores()
+
+
+async def _dagster_storage(db: Annotated[ApiDatabase, Depends(database)]) -> PlatformDb:
+    return await db.dagster_storage()
+
+
 Schedules = Annotated[ScheduleBook, Depends(_schedule_book)]
 Occurrences = Annotated[OccurrenceBook, Depends(_occurrence_book)]
+Quarantine = Annotated[QuarantineBook, Depends(_quarantine_book)]
+Stores = Annotated[PlatformDb, Depends(_stores)]
+DagsterStorage = Annotated[PlatformDb, Depends(_dagster_storage)]

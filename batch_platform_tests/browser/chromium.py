@@ -24,7 +24,12 @@ def installed_browser() -> str | None:
 
 
 def new_browser(
-    playwright: Playwright, executable: str, user_data: Path, *, height: int = 900
+    playwright: Playwright,
+    executable: str,
+    user_data: Path,
+    *,
+    height: int = 900,
+    locale: str = "en-US",
 ) -> BrowserContext:
     """Start a browser, as wide as the pictures in the README."""
     return playwright.chromium.launch_persistent_context(
@@ -34,5 +39,5 @@ def new_browser(
         headless=True,
         viewport={"width": 1440, "height": height},
         timezone_id="Asia/Seoul",
-        locale="en-US",
+        locale=locale,
     )

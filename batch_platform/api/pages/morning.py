@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID, uuid4
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from batch_platform.api.access import require
-from batch_platform.api.books import Occurrences
-from batch_platform.api.database import ApiDatabase, database
+from batch_platform.api.books import DagsterStorage, Occurrences, Stores
 from batch_platform.api.pages.access import FormParam, SessionParam, page_router
 from batch_platform.api.pages.rendering import render
 from batch_platform.api.problems import ProblemError
 from batch_platform.core.settings import Settings
-from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.run_history import reading_runs
 from batch_platform.gateways.tokens import Scope
 from batch_platform.operations.morning import NightState, read_morning, retry_of_incident
@@ -24,18 +22,6 @@ from batch_platform.operations.morning.reading import REPORTS
 router = page_router()
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-
-async def _stores(db: Annotated[ApiDatabase, Depends(database)]) -> PlatformDb:
-    return await db.stores()
-
-
-async def _dagster_storage(db: Annotated[ApiDatabase, Depends(database)]) -> PlatformDb:
-    return await db.dagster_storage()
-
-
-Stores = Annotated[PlatformDb, Depends(_stores)]
-DagsterStorage = Annotated[PlatformDb, Depends(_dagster_storage)]
 
 
 @router.get("/", dependencies=[require(Scope.VIEWER)])

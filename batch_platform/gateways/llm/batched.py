@@ -185,7 +185,7 @@ class BatchedCalls(Generic[A]):
         if fresh:
             self._ledger.record(
                 records,
-                [(each.item_id, each.error or "") for each in fresh if each.is_set_aside],
+                [(each.item_id, each.error or "", each.key) for each in fresh if each.is_set_aside],
                 now.astimezone(self._zone).date(),
                 sum(record.cost_krw for record in records),
             )

@@ -294,7 +294,7 @@ class Run(Generic[A]):
     async def _note_in_vain(self, in_vain: Mapping[bytes, str]) -> None:
         """What was set aside before stays so without a call."""
         quarantined = [
-            (each.item.id, reason)
+            (each.item.id, reason, key)
             for key, reason in in_vain.items()
             for each in (self._pending[key], *self._pending[key].followers)
         ]
@@ -323,7 +323,7 @@ class Run(Generic[A]):
         if not results and not krw:
             return
         quarantined = [
-            (entry.item.id, result.reason)
+            (entry.item.id, result.reason, result.entry.key)
             for result in results
             if result.answer is None
             for entry in (result.entry, *result.entry.followers)

@@ -160,13 +160,15 @@ class Ledger:
 
         What failed without an answer (an outage, say) is not among the latter: asking again pays
         once. Nor is what another partition paid for: one bad night must not spoil those after it.
+        Nor what a person wants to be asked once more.
         """
         rows = self._session.run(
             lambda connection: connection.execute(
                 """
                 SELECT key, output::text, error FROM llm.calls
                 WHERE key = ANY(%s)
-                  AND (output IS NOT NULL OR output_tokens > 0 AND %s = ANY(used_by))
+                  AND (output IS NOT NULL
+                       OR output_tokens > 0 AND %s = ANY(used_by) AND NOT is_asked_again)
                 """,
                 (list(keys), self._provenance.partition),
                 binary=True,
@@ -233,7 +235,7 @@ class Ledger:
     def record(
         self,
         records: Sequence[Record],
-        quarantined: Sequence[tuple[str, str]],
+        quarantined: Sequence[tuple[str, str, bytes]],
         spent_on: date,
         spent_krw: float,
     ) -> None:
@@ -241,11 +243,12 @@ class Ledger:
 
         Args:
             records: At most one a key.
-            quarantined: (item id, reason) of items set aside.
+            quarantined: (item id, reason, key) of items set aside.
             spent_on: Day whose budget the cost is charged to.
             spent_krw: Won paid since the last call of this method, wasted calls included.
         """
         of = self._provenance
+        set_aside = {item: (item, reason, key.hex()) for item, reason, key in quarantined}
         rows = json.dumps(
             [
                 [
@@ -276,7 +279,7 @@ class Ledger:
             "price_table": self._price_table,
             "is_made_up": of.is_made_up,
             "partition": of.partition,
-            "quarantined": json.dumps(sorted(dict(quarantined).items()), ensure_ascii=False),
+            "quarantined": json.dumps(sorted(set_aside.values()), ensure_ascii=False),
             "domain": of.task.partition(".")[0],
             "spent_on": spent_on,
             "spent_krw": spent_krw,
@@ -309,10 +312,11 @@ _RECORD = """
     WITH given_back AS (
         DELETE FROM llm.claims WHERE key = ANY(%(keys)s) AND owner = %(owner)s
     ), set_aside AS (
-        INSERT INTO llm.quarantine (task, partition, item_id, reason)
-        SELECT %(task)s, %(partition)s, q ->> 0, q ->> 1
+        INSERT INTO llm.quarantine (task, partition, item_id, reason, key)
+        SELECT %(task)s, %(partition)s, q ->> 0, q ->> 1, decode(q ->> 2, 'hex')
         FROM json_array_elements(%(quarantined)s::json) AS q
-        ON CONFLICT (task, partition, item_id) DO UPDATE SET reason = excluded.reason
+        ON CONFLICT (task, partition, item_id)
+        DO UPDATE SET reason = excluded.reason, key = excluded.key
     ), charged AS (
         INSERT INTO llm.spending AS known
         SELECT %(domain)s, %(spent_on)s, %(spent_krw)s WHERE %(spent_krw)s > 0
@@ -341,6 +345,7 @@ _RECORD = """
         latency_seconds = excluded.latency_seconds,
         attempts = known.attempts + excluded.attempts,
         masked = excluded.masked,
+        is_asked_again = false,
         used_by = CASE WHEN %(partition)s = ANY(known.used_by) THEN known.used_by
                        ELSE known.used_by || %(partition)s::text END,
         last_used_at = now()
