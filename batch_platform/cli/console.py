@@ -1,5 +1,6 @@
 """How commands talk to a person: tables, bars, one line for an error. Korean; no decisions here."""
 
+import getpass
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,14 @@ def show_table(
 def show_error(sentence: str) -> None:
     """Print the one line that ends a command, or that a part of it failed with."""
     err.print(f"[bold red]오류[/bold red] {escape(' '.join(sentence.split()))}", soft_wrap=True)
+
+
+def person() -> str:
+    """Who types: the name that a change is noted under."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "command line"
 
 
 class WarningLines(logging.Handler):

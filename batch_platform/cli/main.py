@@ -16,10 +16,12 @@ from batch_platform.cli import (
     backups,
     chats,
     config,
+    costs,
     emotions,
     fortunes,
     interventions,
     platform,
+    quarantine,
     schedules,
     stocks,
     tokens,
@@ -51,6 +53,10 @@ app.add_typer(backups.snapshots_app, name="snapshots")
 app.add_typer(config.app, name="config")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(tokens.app, name="tokens")
+app.add_typer(quarantine.app, name="quarantine")
+app.command(epilog="예: batch-platform costs   |   batch-platform costs --days 30 --json")(
+    costs.costs
+)
 platform.register(app)
 
 

@@ -1,6 +1,5 @@
 """What `batch-platform schedules` does: options into a specification, answers into tables."""
 
-import getpass
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
-from batch_platform.cli.console import err, marked, out, show_table
+from batch_platform.cli.console import err, marked, out, person, show_table
 from batch_platform.core.days import utc_now
 from batch_platform.core.errors import NotFoundError, PermanentError
 from batch_platform.core.settings import Settings
@@ -102,7 +101,7 @@ def add(changes: Mapping[str, Any], *, is_active: bool) -> None:
         **{"timezone": settings.platform.timezone, **changes, "is_active": is_active}
     )
     _require_runnable(book, spec, settings)
-    added = book.add(spec, added_by=_person())
+    added = book.add(spec, added_by=person())
     out.print(f"예약 {added.schedule_id}번을 만들었습니다.")
     _show_next(book, added)
 
@@ -120,7 +119,7 @@ def edit(which: str, changes: Mapping[str, Any]) -> None:
     spec = replace(before.spec, **changes)
     if {"job", "run_config"} & set(changes):
         _require_runnable(book, spec, settings)
-    edited = book.edit(before.schedule_id, spec, version=before.version, edited_by=_person())
+    edited = book.edit(before.schedule_id, spec, version=before.version, edited_by=person())
     out.print(f"예약 {edited.schedule_id}번을 바꾸었습니다.")
     _show_next(book, edited)
 
@@ -130,9 +129,9 @@ def set_active(which: str, *, is_active: bool) -> None:
     book = _book(active_settings())
     found = _found(book, which)
     if is_active:
-        _show_next(book, book.resume(found.schedule_id, resumed_by=_person()))
+        _show_next(book, book.resume(found.schedule_id, resumed_by=person()))
     else:
-        book.pause(found.schedule_id, paused_by=_person())
+        book.pause(found.schedule_id, paused_by=person())
         out.print(f"{found.spec.name}: 쉽니다. 다시 시작: schedules resume", markup=False)
 
 
@@ -140,7 +139,7 @@ def delete(which: str) -> None:
     """Delete a schedule."""
     book = _book(active_settings())
     found = _found(book, which)
-    book.delete(found.schedule_id, deleted_by=_person())
+    book.delete(found.schedule_id, deleted_by=person())
     out.print(f"{found.spec.name}: 지웠습니다. 이력은 남아 있습니다.", markup=False)
 
 
@@ -317,13 +316,6 @@ def _local(moment: datetime, spec: ScheduleSpec) -> str:
 def _status(occurrence: Occurrence) -> Text:
     late = " [yellow](놓친 시각)[/yellow]" if occurrence.is_missed else ""
     return marked(_STATUSES[occurrence.status] + late)
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "command line"
 
 
 def _one_of(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from batch_platform.core.days import utc_now
 from batch_platform.core.errors import (
     ConfigurationError,
     PermanentError,
@@ -12,6 +13,8 @@ from batch_platform.core.errors import (
 )
 from batch_platform.gateways.llm import Answered, BulkLlm, Item, Quarantined
 from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.operations.quarantine import ItemKey, QuarantineBook
+from batch_platform.operations.schedules import OccurrenceBook
 from batch_platform.sandbox.model_server import RunningModelServer, running_model_server
 from batch_platform_tests.integration.llm.asking import Classified, classify, questions
 from batch_platform_tests.integration.llm.conftest import MakeLlm, short_sleep
@@ -231,6 +234,44 @@ def test_a_broken_rule_of_the_domain_is_told_to_the_model_once(
         rows = connection.execute("SELECT partition FROM llm.quarantine").fetchall()
         assert rows == [("another day",)]
         assert connection.execute("SELECT max(attempts) FROM llm.calls").fetchone() == (5,)
+
+
+def test_a_person_has_one_item_of_the_quarantine_asked_about_again(
+    make_llm: MakeLlm, platform_db: PlatformDb
+) -> None:
+    def refuses_two(item: Item, answer: Classified) -> None:
+        if item.text.startswith(("1번", "3번")):
+            raise ValueError("no")
+
+    def refuses_one(item: Item, answer: Classified) -> None:
+        if item.text.startswith("1번"):
+            raise ValueError("no")
+
+    list(make_llm().ask(classify(check=refuses_two), questions(5), workers=1, partition="p"))
+    book = QuarantineBook(platform_db, utc_now)
+    with platform_db.connect("test") as connection:
+        connection.execute("INSERT INTO operations.jobs VALUES ('chats_job', '', 'other', '')")
+    book.ask_again(
+        [ItemKey("chats.classify", "p", "q3")],
+        OccurrenceBook(platform_db, utc_now),
+        requested_by="kim",
+    )
+    rerun = make_llm().ask(classify(), questions(5), workers=1, partition="p")
+    assert [each.item.id for each in rerun if isinstance(each, Quarantined)] == ["q1"]
+    assert rerun.summary.calls == 1
+    assert [each.key.item_id for each in book.items()] == ["q1"]
+    # Asked for once, tried once: what fails again waits for the next word.
+    book.ask_again(
+        [ItemKey("chats.classify", "p", "q1")],
+        OccurrenceBook(platform_db, utc_now),
+        requested_by="kim",
+    )
+    calls = []
+    for _ in range(2):
+        ask = make_llm().ask(classify(check=refuses_one), questions(5), workers=1, partition="p")
+        list(ask)
+        calls.append(ask.summary.calls)
+    assert calls == [2, 0]
 
 
 @pytest.mark.parametrize(
