@@ -18,6 +18,7 @@ from batch_platform.core.settings import PROJECT_ROOT
 from batch_platform_tests.browser.chromium import installed_browser, new_browser
 from batch_platform_tests.running_platform import (
     Demo,
+    ProjectCopy,
     Webserver,
     free_port,
     project_copy,
@@ -45,8 +46,8 @@ def main() -> None:
         if code != 0:
             sys.exit(said)
         demo = Demo(project)
-        port = free_port()
-        command = project.start("batch-platform", "up", *up_ports(port))
+        port, api_port = free_port(), free_port()
+        command = project.start("batch-platform", "up", *up_ports(port, api_port))
         command.wait_for_output("준비됨", 90)
         with (
             Webserver(f"http://127.0.0.1:{port}") as webserver,
@@ -57,6 +58,7 @@ def main() -> None:
             context = new_browser(playwright, browser, Path(user_data))
             _take_pictures_of_the_webserver(context.pages[0], webserver, demo.last_day)
             _take_picture_of_the_mail(context.pages[0], command.output, demo.last_day)
+            _take_picture_of_the_morning(context.pages[0], project, api_port)
             context.close()
         command.end()
         (workbook,) = (demo.home / "reports" / "chats").glob(f"*_{demo.last_day}.xlsx")
@@ -103,6 +105,18 @@ def _take_picture_of_the_mail(page: Page, said_by_up: str, day: date) -> None:
     page.set_viewport_size({"width": 720, "height": 400})
     page.goto(f"{mails.rstrip('/')}{html}")
     page.screenshot(path=_FOLDER / "mail.png", full_page=True)
+
+
+def _take_picture_of_the_morning(page: Page, project: ProjectCopy, api_port: int) -> None:
+    code, said = project.run("batch-platform", "tokens", "create", "--name", "you")
+    if code != 0:
+        sys.exit(said)
+    # Its last line is the token.
+    page.goto(f"http://127.0.0.1:{api_port}/?lang=ko")
+    page.locator("#token").fill(said.split()[-1])
+    page.get_by_role("button").first.click()
+    page.get_by_role("heading", level=1).wait_for()
+    _take(page, "morning", height=1000)
 
 
 def _take_picture_of_the_report(workbook: Path) -> None:
