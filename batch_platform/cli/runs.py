@@ -29,9 +29,12 @@ from batch_platform.cli.console import err, progress_bars, show_error, show_tabl
 from batch_platform.core.errors import ConfigurationError, RetryableError
 from batch_platform.core.settings import PROJECT_ROOT, Settings
 from batch_platform.gateways.files import usable_folder
-from batch_platform.operations.abandoned_runs import fail_abandoned_runs, watched_run
+from batch_platform.gateways.platform_db.run_locks import RunLock
+from batch_platform.gateways.platform_services import open_platform_db
+from batch_platform.operations.abandoned_runs import fail_abandoned_runs
 from batch_platform.operations.failed_steps import FailedStep, failed_steps
 from batch_platform.orchestration.progress import ProgressListener
+from batch_platform.orchestration.run_process import NOT_AGAIN
 from batch_platform.orchestration.steps import COMMAND_TAG
 
 _LONGEST_COMMAND = 500
@@ -103,18 +106,17 @@ def run_job(
         KeyboardInterrupt: A person ended it; the run is marked as failed.
         RetryableError: Dagster's storage does not answer.
     """
-    home = dagster_home(settings)
-    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     log_level = _dagster_log_level()
     logging.getLogger("dagster").setLevel(log_level)
-    run_id, watched = str(uuid4()), home / "commands"
+    run_id, db = str(uuid4()), open_platform_db(settings)
     with (
         progress_bars() as bars,
         _storage_failures_told(),
         dg.DagsterInstance.get() as instance,
-        watched_run(watched, run_id),
+        RunLock(db, run_id),
     ):
-        fail_abandoned_runs(watched, instance)
+        fail_abandoned_runs(db, instance)
         definitions = build_definitions(settings, {"progress": ProgressListener(bars)})
         result = definitions.resolve_job_def(job_name).execute_in_process(
             run_config={
@@ -126,6 +128,7 @@ def run_job(
             asset_selection=[dg.AssetKey(key.split("/")) for key in assets] or None,
             tags={
                 COMMAND_TAG: " ".join(["batch-platform", *sys.argv[1:]])[:_LONGEST_COMMAND],
+                **NOT_AGAIN,
                 **_range_tags(partition, last_partition),
             },
             raise_on_error=False,

@@ -21,7 +21,9 @@ from typing import Any
 
 import dagster as dg
 import httpx
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._grpc.client import DagsterGrpcClient
 from rich.cells import set_cell_size
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -153,11 +155,19 @@ class _Servers:
             )
             for name, arguments in commands.items()
         ]
-        self._code_server = self._servers[0]
+        self._code_server, self._daemon = self._servers[0], self._servers[2]
+        self._has_left_runs = False
 
     def start(self) -> None:
+        """Start all but the daemon, which would give up what it finds before the code is loaded."""
         for server in self._servers:
-            server.start()
+            if server is not self._daemon:
+                server.start()
+        self._write_record()
+
+    def start_daemon(self) -> None:
+        """Start the last one, once the others are ready."""
+        self._daemon.start()
         self._write_record()
 
     def is_ready(self) -> bool:
@@ -192,11 +202,21 @@ class _Servers:
             self._restarts.append(now)
             _say(f"[yellow]{server.name}이(가) 끝나서 다시 시작합니다[/yellow] ({server.log})")
             server.kill_rest()
-            if server is self._code_server:
-                # Its runs were in its process group: they have ended with it.
-                _fail_runs_of(self.record)
+            # The code server's runs were in its process group: they have ended with it.
+            self._has_left_runs |= server is self._code_server
             server.start()
             self._write_record()
+        if self._has_left_runs and self._answers():
+            # Not before: the daemon launches them again at once, and tries that only once.
+            self._has_left_runs = not _fail_runs_of(self.record)
+
+    def _answers(self) -> bool:
+        """Tell whether the code server has loaded the code; the webserver remembers older code."""
+        try:
+            DagsterGrpcClient(socket=self.record.code_server_socket).ping("")
+        except DagsterUserCodeUnreachableError:
+            return False
+        return True
 
     def stop(self) -> None:
         for server in self._servers:
@@ -222,6 +242,7 @@ def _supervise(
         if deadline is not None:
             if servers.is_ready():
                 deadline = None
+                servers.start_daemon()
                 _announce([("웹서버", servers.address), ("API", servers.api_address), *addresses])
             elif time.monotonic() > deadline:
                 raise RetryableError(
