@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from batch_platform.core.days import Clock
+from batch_platform.core.errors import NotFoundError
 from batch_platform.core.progress import ProgressReport, unheard
 from batch_platform.core.settings import Settings
 from batch_platform.domains.emotions.job_store import JobStore
@@ -117,10 +118,14 @@ class _Collector:
     def take(self, job: Job, progress: ProgressReport) -> None:
         """Store every line of a job, and what becomes of the texts that have none."""
         taken = Collected()
-        lines = self._lines(job)
-        while group := list(islice(lines, _LINES_AT_ONCE)):
-            self._store_lines(job, group, taken)
-            progress(taken.lines, job.requests, job.run_key)
+        try:
+            lines = self._lines(job)
+            while group := list(islice(lines, _LINES_AT_ONCE)):
+                self._store_lines(job, group, taken)
+                progress(taken.lines, job.requests, job.run_key)
+        except NotFoundError as error:
+            # What the provider no longer has is asked again, like what it never answered.
+            _log.warning("%s: %s", job.run_key, error)
         self._settle_rest(job, taken)
         self._jobs.note_collected(
             job.run_key, self._clock(), taken.input_tokens, taken.output_tokens, taken.cost_krw

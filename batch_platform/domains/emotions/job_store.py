@@ -151,10 +151,6 @@ class JobStore:
         """Write that nothing of a batch is open any more."""
         self._update_batch("finished_at = %s, problem = %s", [now, problem], key)
 
-    def reopen(self, key: str) -> None:
-        """Take a batch's end away, for a person who wants what is missing asked again."""
-        self._update_batch("finished_at = NULL, cancelled_at = NULL, problem = NULL", [], key)
-
     def note_work_requested(self, key: str, now: datetime) -> None:
         """Write that a run was launched for a batch."""
         self._update_batch("work_requested_at = %s, work_requests = work_requests + 1", [now], key)

@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from batch_platform.core.days import Clock
-from batch_platform.core.errors import PermanentError, RetryableError
+from batch_platform.core.errors import NotFoundError, PermanentError, RetryableError
 from batch_platform.core.settings import Settings
 from batch_platform.domains.emotions.job_store import JobStore
 from batch_platform.domains.emotions.logic import is_overdue, poll_after
 from batch_platform.domains.emotions.models import Job
 from batch_platform.domains.emotions.submission import OpenClient
-from batch_platform.gateways.llm_batch.models import BatchJob
+from batch_platform.gateways.llm_batch.models import BatchJob, BatchState
 from batch_platform.gateways.platform_db import PlatformDb
 
 _CANCEL_AGAIN_AFTER = timedelta(minutes=30)
@@ -43,7 +44,7 @@ def poll_jobs(
     for days, the platform takes what was finished.
 
     Raises:
-        PermanentError: A job is in a state that nobody knows, or is gone; the others were seen.
+        PermanentError: A job is in a state that nobody knows; the others were seen.
     """
     jobs, seen, problems = JobStore(db), list[Seen](), list[PermanentError]()
     for job in jobs.jobs_in_flight(clock()):
@@ -75,7 +76,8 @@ def cancel_jobs(
     if running:
         client = open_client(batch.spec.provider, batch.spec.model)
         for job in running:
-            client.cancel(_name(job))
+            with suppress(NotFoundError):  # it is gone, as the next look will tell
+                client.cancel(_name(job))
             jobs.note_cancel_requested(job.run_key, clock())
     return running
 
@@ -84,7 +86,11 @@ def _poll(
     job: Job, jobs: JobStore, open_client: OpenClient, settings: Settings, clock: Clock
 ) -> Seen:
     client = open_client(job.provider, job.model)
-    found = client.job(_name(job))
+    try:
+        found = client.job(_name(job))
+    except NotFoundError as error:
+        # Nobody will ever hear of it again: its texts are asked again.
+        found = BatchJob(_name(job), BatchState.FAILED, job.run_key, error=error.problem)
     now = clock()
     due = poll_after(job, now, settings.emotions.poll_interval_seconds)
     jobs.note_seen(job.run_key, found, now, due)

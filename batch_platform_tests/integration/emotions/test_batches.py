@@ -2,12 +2,21 @@
 
 import itertools
 import json
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 import pytest
 
-from batch_platform.core.errors import BudgetExceededError, NoDataError
+from batch_platform.core.errors import (
+    BudgetExceededError,
+    NoDataError,
+    NotFoundError,
+    PermanentError,
+    RetryableError,
+)
 from batch_platform.domains.emotions.models import BatchStage, Mode
+from batch_platform.gateways.llm_batch.client import BatchClient
+from batch_platform.gateways.llm_batch.models import BatchJob
 from batch_platform_tests.emotion_world import EmotionWorld, texts
 
 both_providers = pytest.mark.parametrize(
@@ -277,6 +286,56 @@ def test_personal_data_stays_home(world: EmotionWorld) -> None:
         assert secret not in sent
     ((text,),) = world.rows("SELECT text FROM emotions.analyses")
     assert "010-1234" not in text
+
+
+class _Forgetful:
+    """A provider that no longer knows a job."""
+
+    def __init__(self, client: BatchClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def job(self, name: str) -> BatchJob:
+        raise NotFoundError(f"openai has no batch {name}")
+
+
+@pytest.mark.parametrize("world", [{"run_seconds": 3600}], indirect=True)
+def test_a_job_that_is_gone_is_asked_again_and_an_unknown_state_is_an_error(
+    world: EmotionWorld,
+) -> None:
+    world.read(texts(4))
+    key = world.submit()
+    world.server.configure(unknown_state="thinking_about_it")
+    world.clock.pass_by(minutes=6)
+    with pytest.raises(PermanentError, match="thinking_about_it"):
+        world.poll()
+    assert world.status(key).stage is BatchStage.IN_FLIGHT
+    world.server.configure(unknown_state=None)
+    world.changes_client = lambda client: cast(BatchClient, _Forgetful(client))
+    world.poll()
+    world.collect(key)
+    world.changes_client = lambda client: client
+    status = world.finish(key)
+    assert [job.state for job in status.jobs] == ["FAILED", "SUCCEEDED"]
+    world.require_whole(key, 4)
+
+
+@pytest.mark.parametrize("world", [{"lost_creates": 1, "broken_uploads": 1}], indirect=True)
+def test_a_creation_nobody_heard_of_makes_one_job(world: EmotionWorld) -> None:
+    world.read(texts(4))
+    key = world.register(Mode.FULL)
+    world.choose(key)
+    for _ in range(5):
+        try:
+            world.send(key)
+            break
+        except RetryableError:
+            world.clock.pass_by(minutes=2)
+    world.finish(key)
+    assert list(world.server.stats()["jobs_by_key"].values()) == [1]
+    world.require_whole(key, 4)
 
 
 @pytest.mark.parametrize("world", [{"run_seconds": 3600}], indirect=True)
