@@ -29,6 +29,7 @@ class Stage(StrEnum):
 
     PENDING = "pending"
     RUNNING = "running"
+    CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -37,7 +38,7 @@ class Stage(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more happens."""
-        return self not in (Stage.PENDING, Stage.RUNNING)
+        return self not in (Stage.PENDING, Stage.RUNNING, Stage.CANCELLING)
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Job:
     lines: int
     stage: Stage = Stage.PENDING
     ended_at: float | None = None
+    cancel_asked_at: float | None = None
     answered: int = 0
     failed: int = 0
     output_id: str | None = None
@@ -231,7 +233,9 @@ class BatchBook:
         now = self.now()
         if job.stage.is_final:
             return job
-        if now >= job.runs_at:
+        if job.cancel_asked_at is not None:
+            self._end_cancelled(job, job.cancel_asked_at)
+        elif now >= job.runs_at:
             job.stage = Stage.RUNNING
             if job.error_code:
                 self._end(job, Stage.FAILED, job.runs_at)
@@ -249,12 +253,17 @@ class BatchBook:
         return job
 
     def cancel(self, job: Job) -> Job:
-        """End a job; what was finished is kept where the provider does so."""
-        now = self.now()
+        """Ask a job to end; what was finished until now is kept where the provider does so."""
         if not self.brought_up(job).stage.is_final:
-            done = (now - job.runs_at) / max(job.ends_at - job.runs_at, 1e-9)
-            self._finish(job, Stage.CANCELLED, min(max(done, 0.0), 1.0), now)
-        return job
+            job.stage, job.cancel_asked_at = Stage.CANCELLING, self.now()
+            self.save()
+        return self.brought_up(job)
+
+    def _end_cancelled(self, job: Job, asked_at: float) -> None:
+        ends_at = asked_at + self.options.cancel_seconds
+        if self.now() >= ends_at:
+            done = (asked_at - job.runs_at) / max(job.ends_at - job.runs_at, 1e-9)
+            self._finish(job, Stage.CANCELLED, min(max(done, 0.0), 1.0), ends_at)
 
     def _finish(self, job: Job, stage: Stage, share: float, ended_at: float) -> None:
         form = self._forms[job.provider]

@@ -118,8 +118,10 @@ class GeminiBatchRoutes:
             return refused
         asked = (await request.json()).get("file", {}) if request.can_read_body else {}
         session = new_id("s")
+        file_id = asked.get("name") or new_id("files/")
+        self._book.path(file_id).unlink(missing_ok=True)
         self._sessions[session] = {
-            "id": asked.get("name") or new_id("files/"),
+            "id": file_id,
             "name": asked.get("displayName", ""),
             "length": int(request.headers["X-Goog-Upload-Header-Content-Length"]),
         }
@@ -217,7 +219,8 @@ class GeminiBatchRoutes:
             return _no_batch()
         if job.stage.is_final:
             return _error(400, "The batch has ended.", "FAILED_PRECONDITION")
-        await self._desk.working(self._book.cancel, job)
+        if job.stage is not Stage.CANCELLING:
+            await self._desk.working(self._book.cancel, job)
         return as_json({})
 
     async def _asked_job(self, request: web.Request) -> Job | None:
@@ -225,7 +228,9 @@ class GeminiBatchRoutes:
         return await self._desk.working(self._book.job, name, GEMINI)
 
     def _operation(self, job: Job) -> dict[str, Any]:
-        state = self._desk.options.unknown_state or f"BATCH_STATE_{job.stage.name}"
+        # A job that is about to end goes on running for whoever asks.
+        stage = Stage.RUNNING if job.stage is Stage.CANCELLING else job.stage
+        state = self._desk.options.unknown_state or f"BATCH_STATE_{stage.name}"
         ended = job.ended_at if job.ended_at is not None else self._book.now()
         metadata: dict[str, Any] = {
             "@type": "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch",

@@ -18,6 +18,7 @@ _ENDPOINT = "/v1/chat/completions"
 _STATUS = {
     Stage.PENDING: "validating",
     Stage.RUNNING: "in_progress",
+    Stage.CANCELLING: "cancelling",
     Stage.SUCCEEDED: "completed",
     Stage.FAILED: "failed",
     Stage.CANCELLED: "cancelled",
@@ -220,7 +221,7 @@ class OpenAIBatchRoutes:
         job = await self._desk.working(self._book.job, request.match_info["id"], OPENAI)
         if job is None:
             return _missing("batch")
-        if job.stage.is_final:
+        if job.stage.is_final or job.stage is Stage.CANCELLING:
             words = f"Cannot cancel a batch with status '{_STATUS[job.stage]}'."
             return as_json(openai_error(words, "invalid_request"), 409)
         return as_json(self._batch(await self._desk.working(self._book.cancel, job)))

@@ -28,6 +28,7 @@ class BatchOptions(BaseModel):
         lost_creates: So many creations succeed and are never answered.
         refused_creates: So many creations are refused with status 503; nothing is created.
         hang_seconds: How long a lost answer is waited for before the connection is cut.
+        cancel_seconds: How long a job takes to end when that is asked for.
         list_delay_seconds: How long a new job is not listed yet.
         broken_uploads: So many uploads, or pieces of one, break in the middle.
         broken_downloads: So many downloads break in the middle.
@@ -56,6 +57,7 @@ class BatchOptions(BaseModel):
     lost_creates: int = Field(default=0, ge=0)
     refused_creates: int = Field(default=0, ge=0)
     hang_seconds: float = Field(default=0.0, ge=0)
+    cancel_seconds: float = Field(default=0.0, ge=0)
     list_delay_seconds: float = Field(default=0.0, ge=0)
     broken_uploads: int = Field(default=0, ge=0)
     broken_downloads: int = Field(default=0, ge=0)

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 from batch_platform.core.days import utc_now
-from batch_platform.core.errors import NotFoundError, PermanentError
+from batch_platform.core.errors import PermanentError
 from batch_platform.gateways.llm.providers import Provider
 from batch_platform.gateways.llm.structured import strict_schema
 from batch_platform.gateways.llm_batch.creation import created_once
@@ -166,7 +166,8 @@ class GeminiBatches:
         if session is not None:
             try:
                 return self._sent(session, file, length, memory)
-            except NotFoundError:
+            except PermanentError:
+                # The provider has forgotten it, or wants no more of it.
                 memory.unlink()
         session = self._begun(name, run_key, length)
         keep(memory, asdict(session))
@@ -266,8 +267,8 @@ class GeminiBatches:
             return job
         try:
             self._post(f"{name}:cancel", "cancel a batch", {})
-        except PermanentError:
-            # It ended between the two requests.
+        except (PermanentError, LostAnswerError):
+            # It ended between the two requests, or the answer was lost.
             if not self.job(name).state.is_final:
                 raise
         return self.job(name)

@@ -53,11 +53,12 @@ _PAGE = 100
 _RUN_KEY = "run_key"
 _FORM_NAME = "answer"
 _TIMEOUT = httpx2.Timeout(120.0, connect=8.0)
+_CANCELLING = "cancelling"
 _STATES = {
     "validating": BatchState.PENDING,
     "in_progress": BatchState.RUNNING,
     "finalizing": BatchState.RUNNING,
-    "cancelling": BatchState.RUNNING,
+    _CANCELLING: BatchState.RUNNING,
     "completed": BatchState.SUCCEEDED,
     "failed": BatchState.FAILED,
     "cancelled": BatchState.CANCELLED,
@@ -77,6 +78,7 @@ class _Upload:
 
     id: str
     name: str
+    part_bytes: int
     expires_at: float
     parts: list[str] = field(default_factory=list[str])
 
@@ -197,10 +199,38 @@ class OpenAIBatches:
 
     def _upload_in_parts(self, file: Path, name: str, length: int, md5: str) -> str:
         memory = file.with_suffix(".upload")
-        upload = _begun_before(memory, name, self._now())
-        if upload is None:
-            upload = self._begun(name, length)
-            keep(memory, asdict(upload))
+        upload = self._begun_before(memory, name)
+        if upload is not None:
+            try:
+                return self._sent(upload, file, length, md5, memory)
+            except PermanentError:
+                # The provider has forgotten it, or wants no more of it.
+                memory.unlink()
+        upload = self._begun(name, length)
+        keep(memory, asdict(upload))
+        return self._sent(upload, file, length, md5, memory)
+
+    def _begun_before(self, memory: Path, name: str) -> _Upload | None:
+        """An upload that was begun for the same content and that the provider still keeps."""
+        try:
+            upload = _Upload(**remembered(memory))
+        except TypeError:
+            return None
+        is_same = upload.name == name and upload.part_bytes == self._part_bytes
+        return upload if is_same and upload.expires_at > self._now().timestamp() else None
+
+    def _begun(self, name: str, length: int) -> _Upload:
+        asked = {
+            "bytes": length,
+            "filename": name,
+            "mime_type": "application/jsonl",
+            "purpose": "batch",
+        }
+        begun = self._post("/uploads", "begin an upload", asked)
+        expires_at = float(begun.get("expires_at") or 0)
+        return _Upload(str(begun["id"]), name, self._part_bytes, expires_at)
+
+    def _sent(self, upload: _Upload, file: Path, length: int, md5: str, memory: Path) -> str:
         with file.open("rb") as content:
             for position in range(len(upload.parts) * self._part_bytes, length, self._part_bytes):
                 content.seek(position)
@@ -211,24 +241,16 @@ class OpenAIBatches:
             f"/uploads/{upload.id}/complete",
             "end an upload",
             {"part_ids": upload.parts, "md5": md5},
+            f"{self.provider} has forgotten the upload",
         )
         memory.unlink()
         return str(whole["file"]["id"])
 
-    def _begun(self, name: str, length: int) -> "_Upload":
-        asked = {
-            "bytes": length,
-            "filename": name,
-            "mime_type": "application/jsonl",
-            "purpose": "batch",
-        }
-        begun = self._post("/uploads", "begin an upload", asked)
-        return _Upload(str(begun["id"]), name, float(begun.get("expires_at") or 0))
-
     def _part(self, upload_id: str, piece: bytes) -> str:
-        with self._refusals.told("take a part of a file"):
+        doing, missing = "take a part of a file", f"{self.provider} has forgotten the upload"
+        with self._refusals.told(doing, missing):
             response = self._http.uploads.parts.with_raw_response.create(upload_id, data=piece)
-        return str(self._read(response.http_response, "take a part of a file")["id"])
+        return str(self._read(response.http_response, doing)["id"])
 
     def find(self, run_key: str) -> BatchJob | None:
         """Look for our job through the whole list, newest first."""
@@ -266,22 +288,27 @@ class OpenAIBatches:
 
     def job(self, name: str) -> BatchJob:
         """Ask how a job is."""
-        missing = f"{self.provider} has no batch {name}"
-        return self._job(self._get(f"/batches/{name}", "tell of a batch", missing=missing))
+        return self._job(self._told(name))
 
     def cancel(self, name: str) -> BatchJob:
-        """Ask for a job's end, unless it has ended."""
-        job = self.job(name)
-        if job.state.is_final:
-            return job
-        try:
-            return self._job(self._post(f"/batches/{name}/cancel", "cancel a batch", None))
-        except PermanentError:
-            # It ended between the two requests.
-            job = self.job(name)
-            if job.state.is_final:
-                return job
-            raise
+        """Ask for a job's end, unless it has ended or is about to: that takes ten minutes."""
+        told = self._told(name)
+        if self._is_to_be_ended(told):
+            try:
+                return self._job(self._post(f"/batches/{name}/cancel", "cancel a batch", None))
+            except (PermanentError, LostAnswerError):
+                # It ended between the two requests, or the answer was lost.
+                told = self._told(name)
+                if self._is_to_be_ended(told):
+                    raise
+        return self._job(told)
+
+    def _is_to_be_ended(self, told: Mapping[str, Any]) -> bool:
+        return not self._job(told).state.is_final and told["status"] != _CANCELLING
+
+    def _told(self, name: str) -> dict[str, Any]:
+        missing = f"{self.provider} has no batch {name}"
+        return self._get(f"/batches/{name}", "tell of a batch", missing=missing)
 
     def results(self, job: BatchJob, folder: Path) -> Iterator[BatchLine]:
         """Bring the answers and the failed lines here and read them."""
@@ -318,8 +345,10 @@ class OpenAIBatches:
             )
         return self._read(response, doing)
 
-    def _post(self, address: str, doing: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-        with self._refusals.told(doing):
+    def _post(
+        self, address: str, doing: str, body: Mapping[str, Any] | None, missing: str = ""
+    ) -> dict[str, Any]:
+        with self._refusals.told(doing, missing):
             response = self._http.post(address, cast_to=httpx2.Response, body=body)
         return self._read(response, doing)
 
@@ -441,12 +470,3 @@ def _digests(file: Path) -> dict[str, str]:
             for digest in found.values():
                 digest.update(block)
     return {name: digest.hexdigest() for name, digest in found.items()}
-
-
-def _begun_before(memory: Path, name: str, now: datetime) -> _Upload | None:
-    """An upload that was begun for the same content and that the provider still keeps."""
-    try:
-        upload = _Upload(**remembered(memory))
-    except TypeError:
-        return None
-    return upload if upload.name == name and upload.expires_at > now.timestamp() else None

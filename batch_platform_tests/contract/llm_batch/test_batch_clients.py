@@ -21,6 +21,7 @@ from batch_platform.core.errors import (
 from batch_platform.gateways.llm_batch.client import BatchClient
 from batch_platform.gateways.llm_batch.jsonl import write_chunks
 from batch_platform.gateways.llm_batch.models import BatchJob, BatchLine, BatchState
+from batch_platform.gateways.llm_batch.transfers import Patience
 from batch_platform.sandbox.batch_server import RunningBatchServer, running_batch_server
 from batch_platform_tests.batch_providers import (
     KEY,
@@ -66,6 +67,13 @@ class Given:
 
     def lines(self, job: BatchJob, client: BatchClient | None = None) -> list[BatchLine]:
         return list((client or self.client).results(job, self.folder / "results"))
+
+    @property
+    def in_parts(self) -> dict[str, int]:
+        """What makes a client send even a small file in pieces."""
+        if self.is_openai:
+            return {"single_file_bytes": 50_000, "part_bytes": 50_000}
+        return {"chunk_bytes": 50_000}
 
     @property
     def is_openai(self) -> bool:
@@ -167,12 +175,7 @@ def test_a_file_that_is_there_is_not_sent_again(given: Given) -> None:
 
 def test_a_broken_upload_goes_on_where_it_broke(given: Given) -> None:
     file = given.chunk(600)
-    in_parts = (
-        {"single_file_bytes": 50_000, "part_bytes": 50_000}
-        if given.is_openai
-        else {"chunk_bytes": 50_000}
-    )
-    client = given.another(**in_parts)
+    client = given.another(**given.in_parts)
     given.server.configure(broken_uploads=3)
     client.create(client.upload(file, "batch-1"), "batch-1")
     parts = -(-file.stat().st_size // 50_000)
@@ -187,16 +190,11 @@ def test_a_broken_upload_goes_on_where_it_broke(given: Given) -> None:
 def test_another_process_goes_on_with_an_upload(given: Given) -> None:
     file = given.chunk(600)
     given.clock.now = 4_000_000_000.0
-    in_parts = (
-        {"single_file_bytes": 50_000, "part_bytes": 50_000}
-        if given.is_openai
-        else {"chunk_bytes": 50_000}
-    )
 
     class KilledError(BaseException):
         pass
 
-    killed = given.another(**in_parts)
+    killed = given.another(**given.in_parts)
     name = "_part" if given.is_openai else "_is_last_chunk_sent"
     whole = getattr(killed, name)
     sent: list[object] = []
@@ -210,7 +208,7 @@ def test_another_process_goes_on_with_an_upload(given: Given) -> None:
     setattr(killed, name, dying)
     with pytest.raises(KilledError):
         killed.upload(file, "batch-1")
-    client = given.another(**in_parts)
+    client = given.another(**given.in_parts)
     client.create(client.upload(file, "batch-1"), "batch-1")
     assert given.calls("begin_upload") == 1
     assert given.client.find("batch-1").requests_total == 600
@@ -236,7 +234,7 @@ def test_a_broken_download_is_completed(given: Given, has_ranges: bool) -> None:
 def test_a_download_that_was_cut_off_goes_on_in_another_process(given: Given) -> None:
     job = given.client.job(given.created(300).name)
     given.server.configure(broken_downloads=1)
-    once = given.another(patience=type(given.client._patience)(attempts=1))
+    once = given.another(patience=Patience(attempts=1))
     with pytest.raises(RetryableError):
         given.lines(job, once)
     (part,) = (given.folder / "results").glob("*.part")
@@ -291,6 +289,39 @@ def test_cancelling_keeps_what_was_finished(given: Given) -> None:
     )
     # One that has ended stays as it is.
     assert given.client.cancel(job.name) == cancelled
+
+
+def test_asking_again_for_the_end_of_a_job_that_is_about_to_end_changes_nothing(
+    given: Given,
+) -> None:
+    given.server.configure(run_seconds=100, cancel_seconds=600)
+    job = given.created(10)
+    given.clock.now += 50
+    assert given.client.cancel(job.name).state is BatchState.RUNNING
+    given.clock.now += 300
+    assert given.client.cancel(job.name).state is BatchState.RUNNING
+    given.clock.now += 300
+    assert given.client.job(job.name).state is BatchState.CANCELLED
+
+
+def test_an_upload_that_the_provider_has_forgotten_is_begun_again(
+    given: Given, tmp_path: Path
+) -> None:
+    given.clock.now = 4_000_000_000.0
+    file = given.chunk(600)
+    client = given.another(**given.in_parts, patience=Patience(attempts=1))
+    given.server.configure(broken_uploads=1)
+    with pytest.raises(RetryableError):
+        client.upload(file, "batch-1")
+    assert file.with_suffix(".upload").exists()
+    # Another server on the same folder knows files and jobs, but no upload that was not ended.
+    with running_batch_server(tmp_path / "server", clock=given.clock) as again:
+        memory = file.with_suffix(".upload")
+        memory.write_text(memory.read_text().replace(str(given.server.port), str(again.port)))
+        client = given.client_of(again, **given.in_parts)
+        job = client.create(client.upload(file, "batch-1"), "batch-1")
+        assert client.job(job.name).requests_total == 600
+        assert again.stats()["calls"][f"{client.provider}.begin_upload"] == 1
 
 
 @pytest.mark.parametrize(
