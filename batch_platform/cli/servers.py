@@ -243,7 +243,14 @@ def _supervise(
             if servers.is_ready():
                 deadline = None
                 servers.start_daemon()
-                _announce([("웹서버", servers.address), ("API", servers.api_address), *addresses])
+                _announce(
+                    [
+                        ("아침 페이지", f"{servers.api_address}/"),
+                        ("웹서버", servers.address),
+                        ("API", servers.api_address),
+                        *addresses,
+                    ]
+                )
             elif time.monotonic() > deadline:
                 raise RetryableError(
                     f"The servers were not ready in {_READY_SECONDS} seconds", f"See {servers.logs}"

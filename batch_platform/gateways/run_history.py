@@ -157,6 +157,23 @@ class RunHistory:
         )
         return [(_run(*row), StepCounts(made, planned)) for *row, made, planned in rows]
 
+    def last_run_by_domain(self) -> dict[str, RunRow]:
+        """Domain → its last run, by the tag of its job."""
+        rows = self._connection.execute(
+            "WITH RECURSIVE domains AS ("
+            "   (SELECT value FROM run_tags WHERE key = 'domain' ORDER BY value LIMIT 1)"
+            "   UNION ALL SELECT (SELECT value FROM run_tags WHERE key = 'domain'"
+            "     AND value > domains.value ORDER BY value LIMIT 1)"
+            "   FROM domains WHERE domains.value IS NOT NULL)"
+            " SELECT run.* FROM domains CROSS JOIN LATERAL ("
+            "   SELECT run.run_id, pipeline_name, partition, status, tag.value,"
+            "          run.create_timestamp, start_time, end_time"
+            "   FROM run_tags AS tag JOIN runs AS run ON run.run_id = tag.run_id"
+            "   WHERE tag.key = 'domain' AND tag.value = domains.value"
+            "   ORDER BY tag.id DESC LIMIT 1) AS run"
+        )
+        return {run.domain: run for run in (_run(*row) for row in rows)}
+
     def last_success_by_domain(self) -> dict[str, datetime]:
         """Domain → when a run of its last ended well."""
         rows = self._connection.execute(

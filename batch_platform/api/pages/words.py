@@ -207,6 +207,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "takes_usually": ("보통 {duration} 걸립니다", "Usually takes {duration}"),
     "report": ("보고서 내려받기", "Download the report"),
     "switched_off": ("꺼져 있음: {domains}", "Switched off: {domains}"),
+    "on_demand": ("요청할 때 도는 것", "On demand"),
     "no_nights": ("아직 아는 밤이 없습니다", "No night is known yet"),
     "no_nights_hint": (
         "platform이 처음 켜지면 마감이 여기에 나타납니다: batch-platform up",

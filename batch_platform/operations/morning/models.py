@@ -139,6 +139,21 @@ class StripRow:
     nights: Sequence[tuple[date, NightState]]
 
 
+@dataclass(frozen=True, slots=True)
+class OtherDomain:
+    """A domain of which nothing is due, and its last run.
+
+    Attributes:
+        at: When the run ended, or was asked for while it goes on.
+    """
+
+    domain: str
+    job: str
+    partition: str
+    state: NightState
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Morning:
     """Everything on the page.
@@ -149,6 +164,7 @@ class Morning:
         incidents: Open ones, the oldest first.
         running: What waits and goes on.
         strip: The last 30 nights.
+        others: Domains that run on demand.
         quarantined: Items that wait for somebody to look at them.
         unsent_messages: Messages about incidents that could not be sent.
         spent_today_krw: Won that the models cost today.
@@ -162,6 +178,7 @@ class Morning:
     incidents: Sequence[OpenIncident]
     running: Sequence[RunningWork]
     strip: Sequence[StripRow]
+    others: Sequence[OtherDomain]
     quarantined: int
     unsent_messages: int
     spent_today_krw: float

@@ -25,6 +25,7 @@ from batch_platform.operations.morning.models import (
     Morning,
     NightState,
     OpenIncident,
+    OtherDomain,
     Retry,
     RunningWork,
     StripRow,
@@ -114,6 +115,7 @@ def read_morning(
             incidents=[_open_incident(each, facts) for each in incidents],
             running=[_running(*each, facts, settings) for each in facts.open_runs],
             strip=sorted(strip, key=lambda row: _place(row.domain)),
+            others=_others(history, deadlines),
             quarantined=store.quarantined_count(connection),
             unsent_messages=store.unsent_count(connection),
             spent_today_krw=store.spent_krw(
@@ -263,6 +265,18 @@ def _will_be_late_by(
     due = deadline.due(date.fromisoformat(run.partition), settings.platform.zone)
     late = (ask.updated_at + timedelta(seconds=ask.seconds_left) - due).total_seconds()
     return late if late > 0 else None
+
+
+def _others(history: RunHistory | None, deadlines: Sequence[Deadline]) -> list[OtherDomain]:
+    due = {each.asset.partition("/")[0] for each in deadlines}
+    runs = history.last_run_by_domain() if history else {}
+    return [
+        OtherDomain(
+            domain, run.job, run.partition, rules.state_of_run(run), run.ended_at or run.created_at
+        )
+        for domain, run in sorted(runs.items(), key=lambda each: _place(each[0]))
+        if domain not in due
+    ]
 
 
 def _place(domain: str) -> int:

@@ -109,3 +109,10 @@ def seconds_of(runs: Iterable[RunRow], partition: str) -> float | None:
         (run.seconds for run in runs if run.partition == partition and run.status == "SUCCESS"),
         None,
     )
+
+
+def state_of_run(run: RunRow) -> NightState:
+    """How a run of a domain stands of which nothing is due."""
+    if run.is_open:
+        return NightState.RUNNING
+    return NightState.DONE if run.status == "SUCCESS" else NightState.FAILED

@@ -57,6 +57,19 @@ def test_a_good_night_is_calm(platform_db: PlatformDb, dagster_db: PlatformDb) -
     assert "보통 4분 9초" in page
 
 
+def test_a_domain_of_which_nothing_is_due_tells_of_its_last_run(world: MorningWorld) -> None:
+    at = NOW - timedelta(hours=5)
+    world.nights.run("emotions_job", "emotions", "sampling-1", at - timedelta(days=3))
+    world.nights.run("emotions_job", "emotions", "sampling-2", at, status="FAILURE")
+    with signed_in(world.api, Scope.VIEWER) as client:
+        page = client.get("/").text
+    others = page.split("요청할 때 도는 것")[1].split("</ul>")[0]
+    assert "감정 분석" in others
+    assert "sampling-2 · 02:21" in others
+    assert "실패" in others
+    assert "sampling-1" not in page
+
+
 def test_the_button_asks_for_the_run_once(world: MorningWorld) -> None:
     let_chats_fail(world)
     with signed_in(world.api, Scope.OPERATOR, "kim") as client:

@@ -91,6 +91,13 @@ def test_runs_and_what_they_made_are_read_as_dagster_wrote_them(
         assert runs["other_job"] == []
         assert history.open_runs() == []
         assert history.last_success_by_domain().keys() == {"chats"}
+        (last_run,) = history.last_run_by_domain().values()
+        assert (last_run.run_id, last_run.status, last_run.partition, last_run.domain) == (
+            failed.run_id,
+            "FAILURE",
+            "2026-11-03",
+            "chats",
+        )
 
 
 def test_a_run_that_goes_on_tells_how_far_it_has_come(
