@@ -64,8 +64,6 @@ def steps_for(status: BatchStatus) -> list[str]:
     steps = _STEPS.get(status.stage, ())
     if status.batch.spec.is_direct and status.stage is BatchStage.REGISTERED:
         steps = (*_CHOOSING, *_SENDING, *_TAKING)
-    elif status.batch.spec.is_direct and status.stage is BatchStage.TO_SEND:
-        steps = _TAKING
     return [f"emotions/{name}" for name in steps]
 
 

@@ -16,7 +16,7 @@ from batch_platform.domains.emotions.models import Batch, EmotionAnswer, Job, Re
 from batch_platform.domains.emotions.prompts import analysis_task
 from batch_platform.domains.emotions.selection import OpenLlm, batched_calls
 from batch_platform.domains.emotions.store import EmotionStore, Request, Unanswered
-from batch_platform.domains.emotions.submission import OpenClient, work_folder
+from batch_platform.domains.emotions.submission import CANCELLED, OpenClient, work_folder
 from batch_platform.gateways.files import usable_folder
 from batch_platform.gateways.llm import (
     Answered,
@@ -242,6 +242,9 @@ def _ask_directly(
     collected: Collected,
     progress: ProgressReport,
 ) -> None:
+    if batch.cancelled_at is not None:
+        store.end_open(batch.key, RequestState.CANCELLED, CANCELLED)
+        return
     items = [Item(each.custom_id, each.text) for each in store.waiting(batch.key)]
     ask = llm.ask(analysis_task(), items, workers=settings.emotions.workers, partition=batch.key)
     for done, outcome in enumerate(ask, 1):

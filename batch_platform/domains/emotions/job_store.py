@@ -131,15 +131,17 @@ class JobStore:
             ],
         )
 
-    def expected_krw_in_flight(self) -> float:
-        """What open batches should still cost: their estimates without what was charged."""
+    def expected_krw_in_flight(self, but_for: str) -> float:
+        """What other open batches should still cost: their estimates without what was charged."""
         rows = self._db.fetch_all(
             """
             SELECT coalesce(sum(greatest(0, estimated_krw - coalesce((
                 SELECT sum(cost_krw) FROM emotions.batch_jobs WHERE batch_key = batches.batch_key
             ), 0))), 0) FROM emotions.batches
             WHERE finished_at IS NULL AND chosen_at IS NOT NULL AND NOT is_direct
-            """
+              AND batch_key <> %s
+            """,
+            [but_for],
         )
         return float(rows[0][0])
 

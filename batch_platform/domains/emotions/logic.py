@@ -138,7 +138,8 @@ def stage_of(batch: Batch, counts: BatchCounts, jobs: Sequence[Job]) -> BatchSta
         return BatchStage.IN_FLIGHT
     if any(job.is_to_collect for job in jobs):
         return BatchStage.TO_COLLECT
-    if any(job.is_begun for job in jobs) or counts.of(RequestState.WAITING):
+    is_waiting = counts.of(RequestState.WAITING) > 0 and not batch.spec.is_direct
+    if is_waiting or any(job.is_begun for job in jobs):
         return BatchStage.TO_SEND
     return BatchStage.TO_COLLECT
 

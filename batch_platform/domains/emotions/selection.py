@@ -159,7 +159,7 @@ def choose_posts(
         )
         if not batch.spec.is_direct:
             ledger.require_budget(
-                selection.estimate.batch_krw + jobs.expected_krw_in_flight(), clock()
+                selection.estimate.batch_krw + jobs.expected_krw_in_flight(but_for=key), clock()
             )
         transaction.overwrite("emotions.batch_requests", {"batch_key": key}, rows.batches())
         jobs.note_chosen(

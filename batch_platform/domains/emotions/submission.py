@@ -23,6 +23,8 @@ from batch_platform.gateways.platform_db import PlatformDb
 OpenClient = Callable[[str, str], BatchClient]
 """Opens the way to a provider's batches, for a provider and a model's name."""
 
+CANCELLED = "cancelled by a person"
+
 _MILLION = 1_000_000
 _SETTLES_AFTER = timedelta(seconds=60)
 """After so long a request to make a job has arrived at the provider, or never will."""
@@ -93,7 +95,7 @@ class _Sender:
         known = self._jobs.jobs(self._batch.key)
         round_number = max((job.round for job in known), default=0) + 1
         if self._batch.cancelled_at is not None:
-            self._store.end_open(self._batch.key, RequestState.CANCELLED, "cancelled by a person")
+            self._store.end_open(self._batch.key, RequestState.CANCELLED, CANCELLED)
             return
         if round_number > self._emotions.max_rounds:
             self._store.end_open(
