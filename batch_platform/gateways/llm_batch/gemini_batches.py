@@ -7,6 +7,7 @@ so that the form is the one its makers know.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -51,6 +52,8 @@ _MIME_TYPE = "application/jsonl"
 _NOT_THERE = (403, 404)
 """Gemini says of a file that is not there that one may not see it."""
 _NOTHING_LEFT = 416
+_CAN_STOP_THINKING = re.compile(r"gemini-2\.5-flash")
+"""Others refuse a budget of 0, or know none (https://ai.google.dev/gemini-api/docs/thinking)."""
 _STATES = {
     "PENDING": BatchState.PENDING,
     "QUEUED": BatchState.PENDING,
@@ -148,6 +151,9 @@ class GeminiBatches:
             "responseMimeType": "application/json",
             "responseJsonSchema": strict_schema(answer),
         }
+        if _CAN_STOP_THINKING.match(self.model.removeprefix("models/")):
+            # Thoughts are billed, and count among the most tokens: they would cut answers off.
+            config["thinkingConfig"] = {"thinkingBudget": 0}
         request = {
             "systemInstruction": {"parts": [{"text": instructions}]},
             "generationConfig": config,

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -154,3 +156,21 @@ def test_a_folder_that_cannot_be_written_to_is_said_to_be(client, tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot be written"):
         write_chunks(asked(["a"]), client, tmp_path / "file", 10, 10**6)
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking"),
+    [
+        ("gemini-2.5-flash", {"thinkingBudget": 0}),
+        ("models/gemini-2.5-flash-lite", {"thinkingBudget": 0}),
+        ("gemini-2.5-pro", None),
+        ("gemini-3-flash", None),
+    ],
+)
+def test_gemini_does_not_think_where_thoughts_can_be_stopped(
+    model: str, thinking: dict[str, int] | None
+) -> None:
+    with closing(GeminiBatches(replace(PROVIDER, model=model), is_made_up=True)) as client:
+        line = json.loads(client.line(asked(["a"])[0]))
+    assert line["request"]["generationConfig"].get("thinkingConfig") == thinking
+    assert line["request"]["generationConfig"]["maxOutputTokens"] == 300
