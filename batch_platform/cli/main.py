@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from batch_platform.cli import (
+    alerts,
     backups,
     chats,
     config,
@@ -52,6 +53,7 @@ app.add_typer(stocks.app, name="stocks")
 app.add_typer(backups.snapshots_app, name="snapshots")
 app.add_typer(config.app, name="config")
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(quarantine.app, name="quarantine")
 app.command(epilog="예: batch-platform costs   |   batch-platform costs --days 30 --json")(

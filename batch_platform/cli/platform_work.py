@@ -7,6 +7,7 @@ from rich.text import Text
 
 from batch_platform.api.listening import require_tokens_or_loopback
 from batch_platform.build import DEADLINES
+from batch_platform.cli.alert_work import show_unsent
 from batch_platform.cli.console import marked, out, show_table
 from batch_platform.cli.reach import reach_everything, show_reached
 from batch_platform.cli.runs import made_partitions
@@ -23,6 +24,7 @@ from batch_platform.gateways.platform_services import (
 from batch_platform.gateways.tokens import TokenBook
 from batch_platform.operations.deadline_book import note_deadlines
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
+from batch_platform.operations.incidents.outbox import incident_book
 from batch_platform.operations.nights import PartitionState, last_nights
 from batch_platform.operations.schedules import ScheduleBook
 
@@ -46,7 +48,16 @@ def show_status(settings: Settings) -> bool:
     if results[0].is_problem:
         return False
     _show_nights(settings)
+    _show_incidents(settings)
     return True
+
+
+def _show_incidents(settings: Settings) -> None:
+    book = incident_book(open_platform_db(settings), settings)
+    count = len(book.open_incidents())
+    if count:
+        out.print(f"[red]열린 사건 {count}건[/red] · 보기: batch-platform alerts list")
+    show_unsent(book)
 
 
 def _show_nights(settings: Settings) -> None:

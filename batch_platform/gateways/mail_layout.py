@@ -144,6 +144,16 @@ def facts(heading: str, named: Sequence[tuple[str, str]]) -> str:
     return _headed(heading, f'<table {_TABLE} width="100%">{rows}</table>')
 
 
+def log(heading: str, lines: Sequence[str]) -> str:
+    """Show lines of a log as they are, under a heading."""
+    return _headed(
+        heading,
+        f'<pre style="font-family:monospace;font-size:12px;line-height:18px;color:{INK};'
+        f"background:{PALE};margin:0;padding:10px 12px;white-space:pre-wrap;"
+        f'word-break:break-all">{escape(chr(10).join(lines))}</pre>',
+    )
+
+
 def button(label: str, url: str) -> str:
     """Make a link that is easy to hit; what is no web address is only shown."""
     if not url.startswith(("http://", "https://")):

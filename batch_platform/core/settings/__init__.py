@@ -15,6 +15,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from batch_platform.core.settings.alerts import AlertSettings
 from batch_platform.core.settings.api import ApiSettings
 from batch_platform.core.settings.backups import BackupsSettings
 from batch_platform.core.settings.chats import ChatsSettings
@@ -48,6 +49,7 @@ __all__ = [
     "LIVE_VARIABLES",
     "PROFILE_VARIABLE",
     "PROJECT_ROOT",
+    "AlertSettings",
     "ApiSettings",
     "BackupsSettings",
     "ChatsSettings",
@@ -86,6 +88,7 @@ class Settings(BaseModel):
     chats: ChatsSettings
     model: ModelSettings
     mail: MailSettings
+    alerts: AlertSettings
     fortunes: FortunesSettings
     interventions: InterventionsSettings
     stocks: StocksSettings

@@ -15,6 +15,7 @@ from batch_platform.operations.incidents.models import (
     Change,
     Incident,
     IncidentKind,
+    Severity,
     Trouble,
 )
 
@@ -47,8 +48,27 @@ MARKS = {
     ),
 }
 """Mark in the subject and title of each change."""
+_SEVERITIES = {
+    Severity.INFO: "알림",
+    Severity.WARNING: "주의",
+    Severity.ERROR: "오류",
+    Severity.CRITICAL: "긴급",
+}
 _EXPECTED = "위에 적힌 문제를 해결해야 합니다."
 _UNEXPECTED = "예상하지 못한 오류입니다. 실행 기록의 주소와 함께 담당 개발자에게 알려 주세요."
+
+
+def mark_of(kind: IncidentKind, change: Change) -> str:
+    """What the subject begins with."""
+    if change is Change.ESCALATED:
+        return f"{MARKS[kind, Change.OPENED][0]} 계속"
+    return MARKS[kind, change][0]
+
+
+def _title_of(kind: IncidentKind, change: Change) -> str:
+    if change is Change.ESCALATED:
+        return "아직 해결되지 않은 사건이 있습니다"
+    return MARKS[kind, change][1]
 
 
 def causes_of(steps: Sequence[FailedStep], reason: str) -> list[str]:
@@ -120,6 +140,7 @@ def compose_incident_mail(
     zone: ZoneInfo,
     run_url: str,
     runbook: str = "",
+    log_tail: Sequence[str] = (),
 ) -> MailMessage:
     """Write the mail about one change of an incident.
 
@@ -129,10 +150,11 @@ def compose_incident_mail(
         recipients: Who hears of it.
         zone: For the times in it.
         run_url: Where the run can be seen; the list of runs when there is none.
-        runbook: File that says what to do about such troubles; empty when there is none.
+        runbook: Where it is said what to do about such troubles; empty when there is none.
+        log_tail: The last lines of the run's log, redacted.
     """
     trouble = incident.trouble
-    mark, title = MARKS[trouble.kind, change]
+    mark, title = mark_of(trouble.kind, change), _title_of(trouble.kind, change)
     what = trouble.asset or trouble.job or "플랫폼"
     where = " ".join(filter(None, (what, trouble.partition)))
     facts = _facts(incident, change, what, zone)
@@ -151,6 +173,7 @@ def compose_incident_mail(
                 *(f"원인: {cause}" for cause in trouble.causes),
                 f"실행 기록: {run_url}",
                 *(["", "다음에 할 일", *(f"- {step}" for step in advice)] if advice else []),
+                *(["", "기록의 끝", *log_tail] if log_tail else []),
                 "",
             ]
         ),
@@ -164,6 +187,7 @@ def compose_incident_mail(
                 mail_layout.points("왜", trouble.causes, is_alarming=not is_over),
                 *([mail_layout.points("다음에 할 일", advice)] if advice else []),
                 mail_layout.button("실행 기록 보기", run_url),
+                *([mail_layout.log("기록의 끝", log_tail)] if log_tail else []),
             ],
             footer="자동으로 보낸 메일입니다",
         ),
@@ -174,7 +198,7 @@ def compose_incident_mail(
 def compose_short_text(incident: Incident, change: Change, *, run_url: str) -> str:
     """Write the short text about one change, for a chat: two lines, and where to look."""
     trouble = incident.trouble
-    mark, _ = MARKS[trouble.kind, change]
+    mark = mark_of(trouble.kind, change)
     what = " ".join(filter(None, (trouble.asset or trouble.job or "플랫폼", trouble.partition)))
     point = _lasted(incident) if change is Change.RECOVERED else trouble.causes[0]
     made_up = "[가상 데이터]" if trouble.is_made_up else ""
@@ -186,6 +210,7 @@ def _facts(incident: Incident, change: Change, what: str, zone: ZoneInfo) -> lis
     facts = [("자산" if trouble.asset else "작업", what), ("날짜·분할", trouble.partition or "-")]
     if trouble.asset and trouble.job:
         facts.append(("작업", trouble.job))
+    facts.append(("심각도", _SEVERITIES[incident.severity]))
     facts.append(("발생", _moment(incident.opened_at, zone)))
     if change is Change.RECOVERED and incident.recovered_at:
         facts.append(("복구", _moment(incident.recovered_at, zone)))

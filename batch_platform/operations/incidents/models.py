@@ -30,6 +30,7 @@ class Change(StrEnum):
     """A change of an incident's state: what people are told of."""
 
     OPENED = "opened"
+    ESCALATED = "escalated"
     RECOVERED = "recovered"
 
 
@@ -37,7 +38,33 @@ class Channel(StrEnum):
     """Where people are told."""
 
     MAIL = "mail"
-    WEBHOOK = "webhook"
+    SLACK = "slack"
+    DISCORD = "discord"
+
+
+class Severity(StrEnum):
+    """How much an incident matters, the least first."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Greater for what matters more."""
+        return list(Severity).index(self)
+
+
+SEVERITIES = {
+    IncidentKind.FAILED: Severity.ERROR,
+    IncidentKind.LATE: Severity.ERROR,
+    IncidentKind.AT_RISK: Severity.WARNING,
+    IncidentKind.MISSED: Severity.ERROR,
+    IncidentKind.STALLED: Severity.CRITICAL,
+    IncidentKind.CAUGHT_UP: Severity.INFO,
+}
+"""How much each kind matters at first; what stays open for hours becomes critical."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +146,9 @@ class Incident:
         last_seen_at: When it was last seen.
         times_seen: How often.
         recovered_at: When it was right again; None while it is open.
+        severity: How much it matters now.
+        escalated_at: When people were told of it once more; None: not yet.
+        muted_until: Until when nobody is told of it; None: it was never muted.
     """
 
     incident_id: int
@@ -127,3 +157,6 @@ class Incident:
     last_seen_at: datetime
     times_seen: int
     recovered_at: datetime | None
+    severity: Severity = Severity.ERROR
+    escalated_at: datetime | None = None
+    muted_until: datetime | None = None

@@ -1,20 +1,26 @@
 """Sending what the outbox holds: each message once, for a day while a channel is down."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from batch_platform.core.days import Clock
-from batch_platform.core.errors import ConfigurationError, PlatformError
+from batch_platform.core.errors import ConfigurationError, PlatformError, RetryableError
 from batch_platform.core.settings import PROJECT_ROOT, Settings
-from batch_platform.gateways.mail import Mailer
-from batch_platform.gateways.webhook import post_to_webhook
+from batch_platform.gateways import mail_layout
+from batch_platform.gateways.mail import Mailer, MailMessage
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.webhook import post_to_discord, post_to_slack
 from batch_platform.operations.incidents.messages import compose_incident_mail, compose_short_text
-from batch_platform.operations.incidents.models import Channel
+from batch_platform.operations.incidents.models import Change, Channel, IncidentKind, Trouble
+from batch_platform.operations.incidents.routes import Way
 from batch_platform.operations.incidents.store import DueMessage, IncidentBook
 
 GIVEN_UP_AFTER = timedelta(days=1)
 _LONGEST_WAIT = timedelta(minutes=15)
+_RUNBOOKS = {IncidentKind.STALLED: "schedules", IncidentKind.CAUGHT_UP: "schedules"}
 _MOST_AT_ONCE = 50
+_TEST = "야간 배치 플랫폼의 시험 알림입니다. 이 알림이 보이면 사건도 이곳으로 알려집니다."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,26 @@ class Sent:
     given_up: int = 0
 
 
-def send_due(book: IncidentBook, mailer: Mailer, settings: Settings, clock: Clock) -> Sent:
+LogTail = Callable[[str], Sequence[str]]
+"""Run id → the last lines of its log, without secrets and personal data."""
+
+
+def _no_log(_run_id: str) -> Sequence[str]:
+    return ()
+
+
+def incident_book(db: PlatformDb, settings: Settings) -> IncidentBook:
+    """The incidents, and where the settings can tell people of them."""
+    return IncidentBook(db, configured_channels(settings), settings.platform.zone)
+
+
+def send_due(
+    book: IncidentBook,
+    mailer: Mailer,
+    settings: Settings,
+    clock: Clock,
+    log_tail: LogTail = _no_log,
+) -> Sent:
     """Send every message that is due; what cannot be sent now is tried again later.
 
     A crash between the server's answer and our note can send a mail twice; its Message-ID is then
@@ -37,7 +62,7 @@ def send_due(book: IncidentBook, mailer: Mailer, settings: Settings, clock: Cloc
         with book.due_message(clock()) as message:
             if message is None:
                 break
-            counts[_send(message, mailer, settings, clock())] += 1
+            counts[_send(message, mailer, settings, clock(), log_tail)] += 1
     return Sent(**counts)
 
 
@@ -45,57 +70,101 @@ def configured_channels(settings: Settings) -> tuple[Channel, ...]:
     """Where people can be told; mail when nothing is set, so that what is unsent can be seen."""
     channels = [
         *([Channel.MAIL] if settings.mail.server else []),
-        *([Channel.WEBHOOK] if settings.mail.webhook_url else []),
+        *([Channel.SLACK] if settings.mail.webhook_url else []),
+        *([Channel.DISCORD] if settings.alerts.discord_webhook_url else []),
     ]
     return tuple(channels) or (Channel.MAIL,)
 
 
-def _send(message: DueMessage, mailer: Mailer, settings: Settings, now: datetime) -> str:
+def post_text(channel: Channel, text: str, settings: Settings) -> None:
+    """Post a text to a chat of the settings.
+
+    Raises:
+        ConfigurationError: It has no address, the address is wrong, or the chat refuses it.
+        RetryableError: The chat does not answer, or asks to come back later.
+    """
+    url, post, variable = (
+        (settings.mail.webhook_url, post_to_slack, "WEBHOOK_URL")
+        if channel is Channel.SLACK
+        else (settings.alerts.discord_webhook_url, post_to_discord, "DISCORD_WEBHOOK_URL")
+    )
+    if url is None:
+        raise ConfigurationError(f"{channel} has no address", f"Set {variable}")
+    post(url.get_secret_value(), text)
+
+
+def send_test_message(way: Way, mailer: Mailer, settings: Settings, now: datetime) -> str:
+    """Send a message that says it is a test; return where it went.
+
+    Raises:
+        PlatformError: It could not be sent; the sentence says why.
+    """
+    if way.channel is not Channel.MAIL:
+        post_text(way.channel, _TEST, settings)
+        return str(way.channel)
+    recipients = tuple(way.recipients) or tuple(_usual_recipients(settings))
+    html = mail_layout.page(
+        title="시험 알림", subtitle="", preview=_TEST,
+        blocks=[mail_layout.sentence("확인", _TEST)], footer="자동으로 보낸 메일입니다",
+    )  # fmt: skip
+    mail = MailMessage(f"[시험] {_TEST}", _TEST, html, recipients)
+    sent = mailer.send(mail, message_id=f"<test-{now.timestamp():.0f}@batch-platform>")
+    return ", ".join(sent.accepted)
+
+
+def _usual_recipients(settings: Settings) -> Sequence[str]:
+    return settings.mail.alert_recipients or settings.mail.recipients
+
+
+def _send(
+    message: DueMessage, mailer: Mailer, settings: Settings, now: datetime, log_tail: LogTail
+) -> str:
+    incident = message.incident
+    run_url = _run_url(settings, incident.trouble.run_id)
     try:
         if message.channel is Channel.MAIL:
-            _mail(message, mailer, settings)
+            _mail(message, mailer, settings, run_url, log_tail)
         else:
-            _post(message, settings)
+            text = compose_short_text(incident, message.change, run_url=run_url)
+            post_text(message.channel, text, settings)
     except PlatformError as error:
-        return _put_off(message, str(error), now)
+        return _put_off(message, error, now)
     message.mark_sent(now)
     return "sent"
 
 
-def _put_off(message: DueMessage, reason: str, now: datetime) -> str:
-    if now - message.written_at >= GIVEN_UP_AFTER:
-        message.give_up(now, reason)
+def _put_off(message: DueMessage, error: PlatformError, now: datetime) -> str:
+    if now - message.send_from >= GIVEN_UP_AFTER:
+        message.give_up(now, str(error))
         return "given_up"
-    message.mark_failed(now + min(timedelta(minutes=2**message.attempts), _LONGEST_WAIT), reason)
+    wait = min(timedelta(minutes=2**message.attempts), _LONGEST_WAIT)
+    if isinstance(error, RetryableError) and error.retry_after_seconds:
+        wait = max(wait, timedelta(seconds=error.retry_after_seconds))
+    message.mark_failed(now + min(wait, _LONGEST_WAIT), str(error))
     return "failed"
 
 
-def _mail(message: DueMessage, mailer: Mailer, settings: Settings) -> None:
-    recipients = settings.mail.alert_recipients or settings.mail.recipients
+def _mail(
+    message: DueMessage, mailer: Mailer, settings: Settings, run_url: str, log_tail: LogTail
+) -> None:
+    recipients = message.recipients or _usual_recipients(settings)
     if not mailer.is_configured or not recipients:
         raise ConfigurationError(
             "There is no mail server or nobody to tell", "Set SMTP_SERVER, SENDER_EMAIL and MAILTO"
         )
-    incident = message.incident
+    incident, is_over = message.incident, message.change is Change.RECOVERED
+    run_id = incident.trouble.run_id
     mail = compose_incident_mail(
         incident,
         message.change,
         recipients=recipients,
         zone=settings.platform.zone,
-        run_url=_run_url(settings, incident.trouble.run_id),
-        runbook=_runbook(incident.trouble.domain),
+        run_url=run_url,
+        runbook=_runbook(incident.trouble, settings),
+        log_tail=log_tail(run_id) if run_id and not is_over else (),
     )
     message_id = f"<incident-{incident.incident_id}-{message.change}@batch-platform>"
     mailer.send(mail, message_id=message_id)
-
-
-def _post(message: DueMessage, settings: Settings) -> None:
-    url = settings.mail.webhook_url
-    if url is None:
-        raise ConfigurationError("There is no webhook any more", "Set WEBHOOK_URL")
-    run_url = _run_url(settings, message.incident.trouble.run_id)
-    text = compose_short_text(message.incident, message.change, run_url=run_url)
-    post_to_webhook(url.get_secret_value(), text)
 
 
 def _run_url(settings: Settings, run_id: str | None) -> str:
@@ -103,6 +172,12 @@ def _run_url(settings: Settings, run_id: str | None) -> str:
     return f"{base}/runs/{run_id}" if run_id else f"{base}/runs"
 
 
-def _runbook(domain: str) -> str:
-    file = PROJECT_ROOT / "docs" / "runbooks" / f"{domain}.md"
-    return file.relative_to(PROJECT_ROOT).as_posix() if domain and file.is_file() else ""
+def _runbook(trouble: Trouble, settings: Settings) -> str:
+    """Where it is said what to do: an address, or the file's path when none is configured."""
+    name = trouble.domain or _RUNBOOKS.get(trouble.kind, "platform")
+    file = PROJECT_ROOT / "docs" / "runbooks" / f"{name}.md"
+    if not file.is_file():
+        return ""
+    if settings.alerts.runbooks_url:
+        return f"{settings.alerts.runbooks_url.rstrip('/')}/{file.name}"
+    return file.relative_to(PROJECT_ROOT).as_posix()

@@ -5,7 +5,7 @@ server that is down delays it and loses nothing.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
@@ -18,10 +18,10 @@ from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.deadline_book import note_deadlines
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.failed_steps import failed_step
+from batch_platform.operations.incidents.log_tail import log_tail_of
 from batch_platform.operations.incidents.messages import advice_on, causes_of
 from batch_platform.operations.incidents.models import IncidentKind, Trouble
-from batch_platform.operations.incidents.outbox import configured_channels, send_due
-from batch_platform.operations.incidents.store import IncidentBook
+from batch_platform.operations.incidents.outbox import incident_book, send_due
 from batch_platform.operations.incidents.watch import (
     JUST_BACK,
     close_recovered,
@@ -110,7 +110,7 @@ def failed_run_sensor(
         run_id=run.run_id,
         is_made_up=settings.is_made_up,
     )
-    IncidentBook(platform_db, configured_channels(settings)).report(trouble, clock())
+    incident_book(platform_db, settings).report(trouble, clock())
     return None
 
 
@@ -134,7 +134,7 @@ def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
         platform_db: dg.ResourceParam[PlatformDb],
         mailer: dg.ResourceParam[Mailer],
     ) -> dg.SkipReason:
-        book, now = IncidentBook(platform_db, configured_channels(settings)), clock()
+        book, now = incident_book(platform_db, settings), clock()
         repository = context.repository_def
         schedules = ScheduleBook(platform_db, clock)
         since = _watching_since(context.cursor, now)
@@ -148,7 +148,10 @@ def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
             late += report_late(book, counted, history, settings, now)
         tell_caught_up(book, settings, now)
         recovered = close_recovered(book, history, now)
-        sent = send_due(book, mailer, settings, clock)
+        if settings.alerts.escalate_after_hours:
+            book.escalate(now, timedelta(hours=settings.alerts.escalate_after_hours))
+        log_tail = log_tail_of(context.instance, settings)
+        sent = send_due(book, mailer, settings, clock, log_tail)
         return dg.SkipReason(
             f"Late or missed: {late} new. Recovered: {recovered}. Messages: {sent.sent} sent,"
             f" {sent.failed} to be tried again, {sent.given_up} given up."

@@ -3,27 +3,37 @@
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.rows import dict_row
 
+from batch_platform.core.errors import NotFoundError
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.incidents.models import (
+    SEVERITIES,
     CatchUp,
     Change,
     Channel,
     Incident,
     IncidentKind,
     Missed,
+    Severity,
     Trouble,
 )
+from batch_platform.operations.incidents.routes import AlertRoute, require_sense, ways
 
 _COLUMNS = (
     "incident_id, kind, domain, asset, partition, job, causes, advice, run_id, is_made_up,"
-    " opened_at, last_seen_at, times_seen, recovered_at"
+    " opened_at, last_seen_at, times_seen, recovered_at, severity, escalated_at, muted_until"
 )
+
+
+_ROUTE: LiteralString = "domain, least_severity, channel, recipients, from_time, to_time"
+_DEFAULT_ZONE = ZoneInfo("Asia/Seoul")
+_MUTED = "It was over while it was muted"
 
 
 class DueMessage:
@@ -33,7 +43,8 @@ class DueMessage:
         incident: What it is about.
         change: What happened to it.
         channel: Where it goes.
-        written_at: Since when it waits.
+        recipients: Addresses of a mail; those of the settings when there are none.
+        send_from: Since when it is tried.
         attempts: How often sending it was tried before.
     """
 
@@ -42,7 +53,8 @@ class DueMessage:
         self.incident = _incident(row)
         self.change = Change(row["change"])
         self.channel = Channel(row["channel"])
-        self.written_at: datetime = row["written_at"]
+        self.recipients: Sequence[str] = row["recipients"]
+        self.send_from: datetime = row["send_from"]
         self.attempts: int = row["attempts"]
 
     def mark_sent(self, at: datetime) -> None:
@@ -70,12 +82,19 @@ class IncidentBook:
 
     Args:
         db: The platform's database.
-        channels: Where people are told of each change.
+        channels: That the settings have an address of; where people are told without routes.
+        zone: Of the routes' hours.
     """
 
-    def __init__(self, db: PlatformDb, channels: Sequence[Channel] = (Channel.MAIL,)) -> None:
+    def __init__(
+        self,
+        db: PlatformDb,
+        channels: Sequence[Channel] = (Channel.MAIL,),
+        zone: ZoneInfo = _DEFAULT_ZONE,
+    ) -> None:
         self._db = db
         self._channels = channels
+        self._zone = zone
 
     def report(self, trouble: Trouble, at: datetime, *, occurrence_id: int | None = None) -> bool:
         """Write down a trouble; tell whether it is a new one, of which people will hear.
@@ -88,9 +107,9 @@ class IncidentBook:
         with self._db.connect("incidents") as connection, connection.transaction():
             row = connection.execute(
                 "INSERT INTO operations.incidents (trouble_key, kind, domain, asset, partition,"
-                " job, causes, advice, run_id, is_made_up, opened_at, last_seen_at)"
+                " job, causes, advice, run_id, is_made_up, severity, opened_at, last_seen_at)"
                 " VALUES (%(key)s, %(kind)s, %(domain)s, %(asset)s, %(partition)s, %(job)s,"
-                " %(causes)s, %(advice)s, %(run_id)s, %(is_made_up)s, %(at)s, %(at)s)"
+                " %(causes)s, %(advice)s, %(run_id)s, %(is_made_up)s, %(severity)s, %(at)s, %(at)s)"
                 " ON CONFLICT (trouble_key) WHERE recovered_at IS NULL DO UPDATE"
                 " SET last_seen_at = excluded.last_seen_at, run_id = excluded.run_id,"
                 " times_seen = incidents.times_seen + 1, causes = excluded.causes"
@@ -108,6 +127,7 @@ class IncidentBook:
                     "advice": list(trouble.advice),
                     "run_id": trouble.run_id,
                     "is_made_up": trouble.is_made_up,
+                    "severity": SEVERITIES[trouble.kind],
                     "at": at,
                 },
             ).fetchone()
@@ -133,11 +153,13 @@ class IncidentBook:
                 return False
             incident = connection.execute(
                 "INSERT INTO operations.incidents (trouble_key, kind, domain, asset, partition,"
-                " job, causes, advice, is_made_up, opened_at, last_seen_at, recovered_at)"
-                " VALUES (%s, %s, '', '', '', '', %s, %s, %s, %s, %s, %s) RETURNING incident_id",
+                " job, causes, advice, is_made_up, severity, opened_at, last_seen_at, recovered_at)"
+                " VALUES (%s, %s, '', '', '', '', %s, %s, %s, %s, %s, %s, %s)"
+                " RETURNING incident_id",
                 [
                     f"{trouble.key} {catch_up_id}", trouble.kind, list(trouble.causes),
-                    list(trouble.advice), trouble.is_made_up, row[0], at, at,
+                    list(trouble.advice), trouble.is_made_up, SEVERITIES[trouble.kind],
+                    row[0], at, at,
                 ],
             ).fetchone()  # fmt: skip
             assert incident is not None  # noqa: S101 - RETURNING gives one
@@ -189,12 +211,58 @@ class IncidentBook:
         with self._db.connect("incidents") as connection, connection.transaction():
             row = connection.execute(
                 "UPDATE operations.incidents SET recovered_at = %s"
-                " WHERE incident_id = %s AND recovered_at IS NULL RETURNING incident_id",
-                [at, incident_id],
+                " WHERE incident_id = %s AND recovered_at IS NULL"
+                " RETURNING coalesce(muted_until > %s, false)",
+                [at, incident_id, at],
             ).fetchone()
-            if row is not None:
+            if row == (False,):
                 self._write_messages(connection, incident_id, Change.RECOVERED, at)
+            elif row is not None:
+                connection.execute(
+                    "UPDATE operations.incident_messages SET given_up_at = %s, last_error = %s"
+                    " WHERE incident_id = %s AND sent_at IS NULL AND given_up_at IS NULL",
+                    [at, _MUTED, incident_id],
+                )
             return row is not None
+
+    def escalate(self, at: datetime, after: timedelta) -> int:
+        """Tell once more, as critical, of what matters and has been open for long.
+
+        Args:
+            at: The present.
+            after: How long.
+
+        Returns:
+            How many.
+        """
+        with self._db.connect("incidents") as connection, connection.transaction():
+            rows = connection.execute(
+                "UPDATE operations.incidents SET escalated_at = %(at)s, severity = 'critical'"
+                " WHERE recovered_at IS NULL AND escalated_at IS NULL"
+                " AND severity IN ('error', 'critical') AND opened_at <= %(before)s"
+                " AND (muted_until IS NULL OR muted_until <= %(at)s) RETURNING incident_id",
+                {"at": at, "before": at - after},
+            ).fetchall()
+            for (incident_id,) in rows:
+                self._write_messages(connection, incident_id, Change.ESCALATED, at)
+            return len(rows)
+
+    def mute(self, incident_id: int, until: datetime | None, *, muted_by: str) -> None:
+        """Tell nobody of an open incident until a time; None ends that.
+
+        Raises:
+            NotFoundError: There is no such open incident.
+        """
+        with self._db.connect("incidents") as connection:
+            row = connection.execute(
+                "UPDATE operations.incidents SET muted_until = %s, muted_by = %s"
+                " WHERE incident_id = %s AND recovered_at IS NULL RETURNING incident_id",
+                [until, muted_by, incident_id],
+            ).fetchone()
+        if row is None:
+            raise NotFoundError(
+                f"There is no open incident {incident_id}", "batch-platform alerts list"
+            )
 
     def open_incidents(self) -> list[Incident]:
         """What is wrong now, the oldest first."""
@@ -217,12 +285,13 @@ class IncidentBook:
             connection.cursor(row_factory=dict_row) as cursor,
         ):
             row = cursor.execute(
-                f"SELECT change, channel, written_at, attempts, {_COLUMNS}"
+                f"SELECT change, channel, recipients, send_from, attempts, {_COLUMNS}"
                 " FROM operations.incident_messages JOIN operations.incidents USING (incident_id)"
-                " WHERE sent_at IS NULL AND given_up_at IS NULL AND next_attempt_at <= %s"
+                " WHERE sent_at IS NULL AND given_up_at IS NULL AND next_attempt_at <= %(now)s"
+                " AND (muted_until IS NULL OR muted_until <= %(now)s)"
                 " ORDER BY written_at, incident_id, change, channel LIMIT 1"
                 " FOR UPDATE OF incident_messages SKIP LOCKED",
-                [now],
+                {"now": now},
             ).fetchone()
             yield DueMessage(connection, row) if row else None
 
@@ -234,6 +303,68 @@ class IncidentBook:
         )
         return count
 
+    def unsent(self) -> list[tuple[Channel, int, str]]:
+        """(channel, messages that could not be sent so far or were given up, the last reason)."""
+        rows = self._db.fetch_all(
+            "SELECT channel, count(*), (array_agg(last_error ORDER BY written_at DESC))[1]"
+            " FROM operations.incident_messages WHERE sent_at IS NULL AND attempts > 0"
+            " GROUP BY channel ORDER BY channel"
+        )
+        return [(Channel(channel), count, reason or "") for channel, count, reason in rows]
+
+    def routes(self) -> list[AlertRoute]:
+        """Every route, in the order in which they were made."""
+        with self._db.connect("alert routes") as connection:
+            return _routes(connection)
+
+    def add_route(self, route: AlertRoute, at: datetime, *, changed_by: str) -> AlertRoute:
+        """Add a route; from now on messages go only where routes say.
+
+        Raises:
+            PermanentError: A value makes no sense.
+        """
+        require_sense(route)
+        with self._db.connect("alert routes") as connection:
+            row = connection.execute(
+                "INSERT INTO operations.alert_routes"
+                f" ({_ROUTE}, changed_by, changed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+                " RETURNING route_id",
+                [*_route_values(route), changed_by, at],
+            ).fetchone()
+        assert row is not None  # noqa: S101 - RETURNING gives one
+        return replace(route, route_id=row[0])
+
+    def edit_route(self, route: AlertRoute, at: datetime, *, changed_by: str) -> None:
+        """Put a route in place of the one of its number.
+
+        Raises:
+            NotFoundError: There is none.
+            PermanentError: A value makes no sense.
+        """
+        require_sense(route)
+        with self._db.connect("alert routes") as connection:
+            row = connection.execute(
+                f"UPDATE operations.alert_routes SET ({_ROUTE}, changed_by, changed_at)"
+                " = ROW (%s, %s, %s, %s, %s, %s, %s, %s) WHERE route_id = %s RETURNING route_id",
+                [*_route_values(route), changed_by, at, route.route_id],
+            ).fetchone()
+        if row is None:
+            raise _no_route(route.route_id)
+
+    def delete_route(self, route_id: int) -> None:
+        """Remove a route.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        with self._db.connect("alert routes") as connection:
+            row = connection.execute(
+                "DELETE FROM operations.alert_routes WHERE route_id = %s RETURNING route_id",
+                [route_id],
+            ).fetchone()
+        if row is None:
+            raise _no_route(route_id)
+
     def _write_messages(
         self,
         connection: psycopg.Connection[Any],
@@ -241,12 +372,55 @@ class IncidentBook:
         change: Change,
         at: datetime,
     ) -> None:
-        connection.execute(
-            "INSERT INTO operations.incident_messages"
-            " (incident_id, change, channel, written_at, next_attempt_at)"
-            " SELECT %s, %s, unnest(%s::text[]), %s, %s",
-            [incident_id, change, list(self._channels), at, at],
+        row = connection.execute(
+            "SELECT domain, severity FROM operations.incidents WHERE incident_id = %s",
+            [incident_id],
+        ).fetchone()
+        assert row is not None  # noqa: S101 - it was written in this transaction
+        found = ways(
+            _routes(connection), self._channels,
+            domain=row[0], severity=Severity(row[1]), now=at, zone=self._zone,
+        )  # fmt: skip
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO operations.incident_messages (incident_id, change, channel,"
+                " recipients, written_at, send_from, next_attempt_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                [
+                    (incident_id, change, way.channel, list(way.recipients), at, way.send_from,
+                     way.send_from)
+                    for way in found
+                ],
+            )  # fmt: skip
+
+
+def _routes(connection: psycopg.Connection[Any]) -> list[AlertRoute]:
+    rows = connection.execute(
+        f"SELECT route_id, {_ROUTE} FROM operations.alert_routes ORDER BY route_id"
+    )
+    return [
+        AlertRoute(
+            route_id=route_id,
+            domain=domain,
+            least_severity=Severity(severity),
+            channel=Channel(channel),
+            recipients=tuple(recipients),
+            from_time=from_time,
+            to_time=to_time,
         )
+        for route_id, domain, severity, channel, recipients, from_time, to_time in rows
+    ]
+
+
+def _route_values(route: AlertRoute) -> list[Any]:
+    return [
+        route.domain, route.least_severity, route.channel, list(route.recipients),
+        route.from_time, route.to_time,
+    ]  # fmt: skip
+
+
+def _no_route(route_id: int) -> NotFoundError:
+    return NotFoundError(f"There is no alert route {route_id}", "List them to see which there are")
 
 
 def _incident(row: Mapping[str, Any]) -> Incident:
@@ -267,4 +441,7 @@ def _incident(row: Mapping[str, Any]) -> Incident:
         last_seen_at=row["last_seen_at"],
         times_seen=row["times_seen"],
         recovered_at=row["recovered_at"],
+        severity=Severity(row["severity"]),
+        escalated_at=row["escalated_at"],
+        muted_until=row["muted_until"],
     )

@@ -22,6 +22,7 @@ SECRETS = {
     "LLM_API_KEY": CANARY,
     "SENDER_PASSWORD": CANARY,
     "WEBHOOK_URL": f"https://hooks.example.com/{CANARY}",
+    "DISCORD_WEBHOOK_URL": f"https://discord.example.com/api/webhooks/1/{CANARY}",
     "DATABASE_URL": f"postgresql://user:{CANARY}@127.0.0.1:1/app",
     "SECRET_KEY": CANARY,
     "AWS_ACCESS_KEY_ID": CANARY,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from aiohttp import web
@@ -10,8 +10,15 @@ from aiohttp import web
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform.operations.incidents.models import IncidentKind, Trouble
-from batch_platform.operations.incidents.outbox import Sent, configured_channels, send_due
+from batch_platform.operations.incidents.log_tail import redacted
+from batch_platform.operations.incidents.models import Channel, IncidentKind, Severity, Trouble
+from batch_platform.operations.incidents.outbox import (
+    Sent,
+    configured_channels,
+    incident_book,
+    send_due,
+)
+from batch_platform.operations.incidents.routes import AlertRoute
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.sandbox.loopback import loopback_socket, serving_in_a_thread
 from batch_platform.sandbox.smtp_sink import RunningSmtpSink, SmtpFault, running_smtp_sink
@@ -138,7 +145,12 @@ class Chat:
 
     url: str
     posted: list[str] = field(default_factory=list)
+    told_in_discord: list[str] = field(default_factory=list)
     status: int = 200
+
+    @property
+    def discord_url(self) -> str:
+        return self.url.replace("/services/", "/api/webhooks/1/")
 
 
 @pytest.fixture
@@ -151,9 +163,19 @@ def chat() -> Iterator[Chat]:
             running.posted.append((await request.json())["text"])
         return web.Response(status=running.status, text="ok")
 
+    async def take_in_discord(request: web.Request) -> web.Response:
+        if running.status != 200:
+            headers = {"Retry-After": "300"}
+            return web.json_response({"retry_after": 300}, status=running.status, headers=headers)
+        said = await request.json()
+        assert said["allowed_mentions"] == {"parse": []}
+        running.told_in_discord.append(said["content"])
+        return web.Response(status=204)
+
     def application() -> web.Application:
         made = web.Application()
         made.router.add_post("/services/canary-secret", take)
+        made.router.add_post("/api/webhooks/1/canary-secret", take_in_discord)
         return made
 
     with serving_in_a_thread(application, bound):
@@ -189,3 +211,106 @@ def test_a_chat_that_refuses_is_tried_again_and_its_address_told_to_nobody(
     assert "canary" not in reason
     chat.status = 200
     assert world.send(timedelta(minutes=1)) == Sent(sent=1)
+
+
+def marks(texts: list[str]) -> list[str]:
+    return [text.partition("]")[0].lstrip("[") for text in texts]
+
+
+def test_each_change_is_told_once_in_every_channel_though_all_are_down_for_an_hour(
+    platform_db: PlatformDb, chat: Chat
+) -> None:
+    with running_smtp_sink() as sink:
+        world = World(platform_db, sink.port)
+        world.settings = settings_of(
+            WEBHOOK_URL=chat.url, DISCORD_WEBHOOK_URL=chat.discord_url, SMTP_PORT=sink.port, **SMTP
+        )
+        world.book = incident_book(platform_db, world.settings)
+        # It fails, is seen failing again by a retry, and recovers, while nothing answers.
+        chat.status = 503
+        sink.configure(fault=SmtpFault.BUSY)
+        world.book.report(FAILED, world.now)
+        world.book.report(replace(FAILED, run_id="run-2"), world.now + timedelta(minutes=5))
+        for _ in range(6):
+            world.send(timedelta(minutes=10))
+        (incident,) = world.book.open_incidents()
+        world.book.recover(incident.incident_id, world.now)
+        world.send()
+        assert [(channel, count) for channel, count, _ in world.book.unsent()] == [
+            ("discord", 2), ("mail", 2), ("slack", 2),
+        ]  # fmt: skip
+        assert all("canary" not in reason for _, _, reason in world.book.unsent())
+
+        chat.status = 200
+        sink.configure(fault=None)
+        for _ in range(4):
+            world.send(timedelta(minutes=15))
+        subjects = [str(mail.message["Subject"]) for mail in sink.mails()]
+    told = ["배치 실패", "배치 복구"]
+    assert (marks(subjects), marks(chat.posted), marks(chat.told_in_discord)) == (told, told, told)
+    assert world.book.unsent() == []
+
+
+def test_a_mail_ends_with_the_log_without_secrets_or_personal_data(
+    with_sink: Callable[[RunningSmtpSink], World],
+) -> None:
+    with running_smtp_sink() as sink:
+        world = with_sink(sink)
+        world.settings = settings_of(OPENAI_API_KEY="canary-key", SMTP_PORT=sink.port, **SMTP)
+        world.book.report(FAILED, world.now)
+        line = "10:00:00 ERROR key canary-key refused for 010-1234-5678"
+        mailer = Mailer(world.settings.mail, clock=lambda: world.now)
+        tail = [redacted(line, world.settings)]
+        send_due(world.book, mailer, world.settings, lambda: world.now, lambda _run: tail)
+        (mail,) = sink.mails()
+        body = mail.message.get_body(("plain",))
+        assert body is not None
+        text = body.get_content()
+    assert "10:00:00 ERROR key ******** refused for [전화번호_1]" in text
+    assert "canary" not in text
+
+
+def test_routes_decide_who_hears_of_what_and_when(platform_db: PlatformDb, chat: Chat) -> None:
+    with running_smtp_sink() as sink:
+        world = World(platform_db, sink.port)
+        world.settings = settings_of(WEBHOOK_URL=chat.url, SMTP_PORT=sink.port, **SMTP)
+        world.book = incident_book(platform_db, world.settings)
+        for route in (
+            AlertRoute(domain="backups", recipients=("dba@example.org",)),
+            AlertRoute(least_severity=Severity.CRITICAL, channel=Channel.SLACK),
+            AlertRoute(domain="chats", from_time=time(9), to_time=time(18)),
+        ):
+            world.book.add_route(route, world.now, changed_by="t")
+        world.book.report(FAILED, world.now)  # 01:12 in Seoul
+        world.book.report(replace(FAILED, domain="backups", asset="backups/copy"), world.now)
+        assert world.send() == Sent(sent=1)
+        assert world.send(timedelta(hours=7, minutes=47)) == Sent()
+        assert world.send(timedelta(minutes=2)) == Sent(sent=1)  # 09:01
+        assert [mail.recipients for mail in sink.mails()] == [
+            ["dba@example.org"], ["operator@example.org"],
+        ]  # fmt: skip
+        assert chat.posted == []
+
+        # Open for hours: it is critical now, and told of once more, and only once.
+        assert world.book.escalate(world.now, timedelta(hours=4)) == 2
+        assert world.book.escalate(world.now, timedelta(hours=4)) == 0
+        world.send()
+        assert marks(chat.posted) == ["배치 실패 계속"] * 2
+
+
+def test_what_is_muted_is_told_to_nobody_until_then(
+    with_sink: Callable[[RunningSmtpSink], World],
+) -> None:
+    with running_smtp_sink() as sink:
+        world = with_sink(sink)
+        world.book.report(FAILED, world.now)
+        world.book.report(replace(FAILED, partition="2026-11-18"), world.now)
+        for_an_hour, until_noon = world.book.open_incidents()
+        world.book.mute(for_an_hour.incident_id, world.now + timedelta(hours=1), muted_by="t")
+        world.book.mute(until_noon.incident_id, world.now + timedelta(hours=9), muted_by="t")
+        assert world.book.escalate(world.now, timedelta(0)) == 0
+        assert world.send() == Sent()
+        world.book.recover(until_noon.incident_id, world.now)
+        assert world.send(timedelta(hours=2)) == Sent(sent=1)
+        assert world.send(timedelta(hours=12)) == Sent()
+        assert world.book.unsent() == []

@@ -1,0 +1,22 @@
+"""Where people are told of incidents beside mail, and when they are told again."""
+
+from pydantic import SecretStr
+
+from batch_platform.core.settings.section import Section, variable
+
+
+class AlertSettings(Section):
+    """Where people are told of incidents beside mail, and when they are told again."""
+
+    discord_webhook_url: SecretStr | None = variable(
+        "DISCORD_WEBHOOK_URL", None, "Discord webhook of alerts"
+    )
+    escalate_after_hours: float = variable(
+        "ALERT_ESCALATE_AFTER_HOURS",
+        4.0,
+        "Hours after which an open incident is told once more, as critical; 0: never",
+        ge=0,
+    )
+    runbooks_url: str = variable(
+        "RUNBOOKS_URL", "", "Address of docs/runbooks for links in messages; its path by default"
+    )

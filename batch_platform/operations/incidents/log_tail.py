@@ -1,0 +1,52 @@
+"""The end of a run's log, for a mail: redacted, as it leaves the machine."""
+
+import logging
+from datetime import datetime
+
+import dagster as dg
+from pydantic import SecretStr
+
+from batch_platform.core.personal_data import mask
+from batch_platform.core.settings import Settings
+from batch_platform.operations.incidents.outbox import LogTail
+
+_MOST_LINES = 25
+_LONGEST_LINE = 400
+_SHORTEST_SECRET = 4
+_HIDDEN = "********"
+
+
+def log_tail_of(instance: dg.DagsterInstance, settings: Settings) -> LogTail:
+    """The look-up in Dagster's event log."""
+
+    def tail(run_id: str) -> list[str]:
+        found = instance.get_records_for_run(run_id, limit=_MOST_LINES, ascending=False)
+        entries = [record.event_log_entry for record in reversed(found.records)]
+        zone = settings.platform.zone
+        times = [datetime.fromtimestamp(entry.timestamp, zone) for entry in entries]
+        return [
+            redacted(f"{at:%H:%M:%S} {_said(entry)}", settings)
+            for at, entry in zip(times, entries, strict=True)
+        ]
+
+    return tail
+
+
+def _said(entry: dg.EventLogEntry) -> str:
+    event = entry.dagster_event
+    level = logging.getLevelName(entry.level)
+    said = entry.user_message or (event.message if event else "") or ""
+    if event is not None and event.is_step_failure and event.step_failure_data.error is not None:
+        said += f": {event.step_failure_data.error.message}"
+    step = f"{entry.step_key.replace('__', '/')}: " if entry.step_key else ""
+    return f"{level} {step}{' '.join(said.split())}"
+
+
+def redacted(line: str, settings: Settings) -> str:
+    """A line without personal data and without the value of any secret setting."""
+    for _, _, _, value, _ in settings.variables():
+        if isinstance(value, SecretStr):
+            secret = value.get_secret_value()
+            if len(secret) >= _SHORTEST_SECRET:
+                line = line.replace(secret, _HIDDEN)
+    return mask(line[:_LONGEST_LINE]).text
