@@ -14,7 +14,7 @@ app.add_typer(routes_app, name="routes")
 Domain = Annotated[str | None, typer.Option("--domain", help="업무. 예: chats. 기본: 모두")]
 Severity = Annotated[
     str | None,
-    typer.Option("--severity", help="이보다 가벼우면 빼기: info, warning, error, critical"),
+    typer.Option("--severity", help="이 이상만: info, warning, error, critical"),
 ]
 Channel = Annotated[str | None, typer.Option("--channel", help="mail, slack 또는 discord")]
 To = Annotated[
@@ -22,9 +22,7 @@ To = Annotated[
 ]
 Hours = Annotated[
     str | None,
-    typer.Option(
-        "--hours", help="이 시간에만 (예: 09:00-18:00). 그 밖의 알림은 기다립니다. 늘: any"
-    ),
+    typer.Option("--hours", help="이 시간에만. 예: 09:00-18:00. 그 밖에는 기다립니다. 늘: any"),
 ]
 Number = Annotated[int, typer.Argument(help="번호", show_default=False)]
 
@@ -56,8 +54,8 @@ def unmute(number: Number) -> None:
     alert_work.mute(number, None)
 
 
-@app.command(epilog="예: batch-platform alerts test   |   alerts test --domain chats")
-def test(
+@app.command("test", epilog="예: batch-platform alerts test   |   alerts test --domain chats")
+def send_test(
     domain: Annotated[str, typer.Option("--domain", help="어느 업무의 사건인 것처럼")] = "",
     severity: Annotated[str, typer.Option("--severity", help="얼마나 심각한 것처럼")] = "error",
 ) -> None:

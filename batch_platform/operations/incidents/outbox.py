@@ -104,7 +104,7 @@ def send_test_message(way: Way, mailer: Mailer, settings: Settings, now: datetim
         return str(way.channel)
     recipients = tuple(way.recipients) or tuple(_usual_recipients(settings))
     html = mail_layout.page(
-        title="시험 알림", subtitle="", preview=_TEST,
+        title="시험 알림", subtitle="", preview=_TEST, banner="",
         blocks=[mail_layout.sentence("확인", _TEST)], footer="자동으로 보낸 메일입니다",
     )  # fmt: skip
     mail = MailMessage(f"[시험] {_TEST}", _TEST, html, recipients)
