@@ -29,9 +29,10 @@ from batch_platform.domains.emotions.models import EmotionAnswer
 from batch_platform.domains.emotions.prompts import MAX_OUTPUT_TOKENS, analysis_task, as_asked
 from batch_platform.gateways.llm.providers import choose_provider
 from batch_platform.gateways.llm_batch import gemini_batches, openai_batches
-from batch_platform.gateways.llm_batch.client import BatchClient, open_batch_client
+from batch_platform.gateways.llm_batch.client import BatchClient
 from batch_platform.gateways.llm_batch.jsonl import lines_of, write_chunks
 from batch_platform.gateways.llm_batch.models import BatchRequest, Chunk
+from batch_platform.gateways.llm_batch.opening import open_batch_client
 from batch_platform.sandbox.batch_book import WireForm
 from batch_platform.sandbox.batch_gemini import GeminiForm
 from batch_platform.sandbox.batch_openai import OpenAIForm

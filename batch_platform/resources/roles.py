@@ -24,7 +24,8 @@ from batch_platform.core.settings import (
 from batch_platform.gateways.krx import KrxClient
 from batch_platform.gateways.llm import BulkLlm, open_bulk_llm
 from batch_platform.gateways.llm.providers import choose_provider
-from batch_platform.gateways.llm_batch.client import BatchClient, open_batch_client
+from batch_platform.gateways.llm_batch.client import BatchClient
+from batch_platform.gateways.llm_batch.opening import open_batch_client
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.opendart import OpenDart
 from batch_platform.gateways.platform_db import PlatformDb

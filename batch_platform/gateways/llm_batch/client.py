@@ -1,4 +1,4 @@
-"""What every provider's batch endpoint can do for us, and who has one.
+"""What every provider's batch endpoint can do for us.
 
 Retries: nothing here is sent twice but the pieces of an upload or a download, which continue
 where they broke (`transfers`). All else raises a `RetryableError` that the step or the next tick
@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from batch_platform.core.errors import ConfigurationError
-from batch_platform.gateways.llm.providers import Provider
 from batch_platform.gateways.llm_batch.models import BatchJob, BatchLimits, BatchLine, BatchRequest
 
 
@@ -93,29 +91,3 @@ class BatchClient(Protocol):
     def close(self) -> None:
         """Close the connections."""
         ...
-
-
-def open_batch_client(provider: Provider, *, is_made_up: bool) -> BatchClient:
-    """Open the batch endpoint of a provider.
-
-    Args:
-        provider: From `llm.providers.choose_provider`.
-        is_made_up: Whether answers of the sandbox are welcome.
-
-    Raises:
-        ConfigurationError: The provider has no batch endpoint.
-    """
-    match provider.name:
-        case "openai" | "compatible":
-            from batch_platform.gateways.llm_batch.openai_batches import OpenAIBatches
-
-            return OpenAIBatches(provider, is_made_up=is_made_up)
-        case "gemini":
-            from batch_platform.gateways.llm_batch.gemini_batches import GeminiBatches
-
-            return GeminiBatches(provider, is_made_up=is_made_up)
-        case _:
-            raise ConfigurationError(
-                f"{provider.name} has no batch endpoint",
-                "Choose openai or gemini for batches",
-            )

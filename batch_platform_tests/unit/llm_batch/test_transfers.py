@@ -10,7 +10,7 @@ import pytest
 from batch_platform.core.errors import ConfigurationError, PermanentError, RetryableError
 from batch_platform.core.settings import ModelSettings
 from batch_platform.gateways.llm.providers import choose_provider
-from batch_platform.gateways.llm_batch.client import open_batch_client
+from batch_platform.gateways.llm_batch.opening import open_batch_client
 from batch_platform.gateways.llm_batch.transfers import Patience, fetched
 
 
