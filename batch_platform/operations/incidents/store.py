@@ -197,14 +197,15 @@ class IncidentBook:
             for row in rows
         ]
 
-    def catch_up_going_on(self) -> CatchUp | None:
-        """The time of being down that is being made up for, if one is; without its outcomes."""
+    def catch_ups_since(self, since: datetime) -> list[CatchUp]:
+        """Times of being down that ended since then or are made up for; without outcomes."""
         with self._db.connect("incidents") as connection:
-            row = connection.execute(
+            rows = connection.execute(
                 "SELECT catch_up_id, down_from, back_at, ended_at FROM operations.catch_ups"
-                " WHERE ended_at IS NULL"
-            ).fetchone()
-            return CatchUp(*row) if row else None
+                " WHERE ended_at IS NULL OR back_at >= %s",
+                [since],
+            )
+            return [CatchUp(*row) for row in rows]
 
     def recover(self, incident_id: int, at: datetime) -> bool:
         """Close an incident; tell whether it was open."""

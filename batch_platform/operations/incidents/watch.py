@@ -10,7 +10,13 @@ from typing import Protocol
 from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
 from batch_platform.operations.incidents.messages import advice_after, summary_of
-from batch_platform.operations.incidents.models import Incident, IncidentKind, Missed, Trouble
+from batch_platform.operations.incidents.models import (
+    CatchUp,
+    Incident,
+    IncidentKind,
+    Missed,
+    Trouble,
+)
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.operations.nights import PartitionState, last_nights
 from batch_platform.operations.schedules.rules import DOWNTIME
@@ -58,8 +64,7 @@ def report_late(
     """
     zone = settings.platform.zone
     opened = 0
-    catch_up = book.catch_up_going_on()
-    is_catching_up = catch_up is not None and now - catch_up.back_at <= _PATIENCE
+    catch_ups = book.catch_ups_since(now - timedelta(days=_NIGHTS + 1))
     nights = last_nights(deadlines, history.made_partitions, now=now, zone=zone, count=_NIGHTS)
     for night in nights:
         for deadline in deadlines:
@@ -67,8 +72,8 @@ def report_late(
                 continue
             day = night.due_date - timedelta(days=deadline.days_after)
             due = deadline.due(day, zone)
-            if is_catching_up and catch_up is not None and due >= catch_up.down_from:
-                continue  # one message tells of all when they are made
+            if any(_tells_of(each, due, now) for each in catch_ups):
+                continue
             opened += book.report(_lateness(deadline, day.isoformat(), due, settings), now)
     return opened
 
@@ -181,6 +186,14 @@ def _lateness(deadline: Deadline, partition: str, due: datetime, settings: Setti
         run_id=None,
         is_made_up=settings.is_made_up,
     )
+
+
+def _tells_of(catch_up: CatchUp, due: datetime, now: datetime) -> bool:
+    """Whether the one message after downtime tells of what was due then, made or left out."""
+    if catch_up.down_from <= due <= catch_up.back_at:
+        return True
+    is_going_on = catch_up.ended_at is None and now - catch_up.back_at <= _PATIENCE
+    return is_going_on and due >= catch_up.down_from
 
 
 def _missing(missed: Missed, settings: Settings) -> Trouble:

@@ -32,6 +32,12 @@ LOOK = timedelta(seconds=16)
 """From one look of the sensor to the next."""
 
 
+QUEUE = {
+    "module": "batch_platform.operations.schedules.run_coordinator",
+    "class": "PlatformRunCoordinator",
+}
+
+
 @dataclass
 class World:
     """A platform whose daemon looks when the test says so."""
@@ -113,12 +119,8 @@ class World:
 @pytest.fixture(scope="session")
 def workspace() -> Iterator[WorkspaceProcessContext]:
     """Dagster over the small platform; a second to make, so all tests share it."""
-    queue = {
-        "module": "batch_platform.operations.schedules.run_coordinator",
-        "class": "PlatformRunCoordinator",
-    }
     with (
-        dg.instance_for_test({"run_coordinator": queue}) as instance,
+        dg.instance_for_test({"run_coordinator": QUEUE}) as instance,
         WorkspaceProcessContext(instance, WORKSPACE) as workspace,
     ):
         yield workspace
@@ -128,6 +130,16 @@ def workspace() -> Iterator[WorkspaceProcessContext]:
 def world(
     platform_db: PlatformDb, workspace: WorkspaceProcessContext, monkeypatch: pytest.MonkeyPatch
 ) -> World:
+    return world_in(workspace, platform_db, defs, monkeypatch)
+
+
+def world_in(
+    workspace: WorkspaceProcessContext,
+    platform_db: PlatformDb,
+    definitions: dg.Definitions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    """A platform of these definitions that stands at the first moment, as if it had never run."""
     now = Now()
     Given.db, Given.clock = platform_db, now
     monkeypatch.setattr("dagster._time._mockable_get_current_datetime", now)
@@ -140,7 +152,7 @@ def world(
     instance.schedule_storage.wipe()
     monkeypatch.setitem(instance.run_coordinator.__dict__, "_db", platform_db)
     with platform_db.connect("test") as connection, connection.transaction():
-        store.note_jobs(connection, jobs_of(defs.get_repository_def()))
+        store.note_jobs(connection, jobs_of(definitions.get_repository_def()))
     made = World(platform_db, now, instance, workspace)
     made.daemon_turn()  # from now on it was never down
     return made

@@ -15,7 +15,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.sensor import execute_sensor_iteration
 
-from batch_platform.core.settings import PROJECT_ROOT
+from batch_platform.core.settings import PROJECT_ROOT, Settings
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.schedules.sensor import dispatcher_sensor
 
@@ -38,6 +38,7 @@ class Given:
 
     db: PlatformDb
     clock: Callable[[], datetime]
+    settings: Settings
 
 
 class GivenDb(dg.ConfigurableResource[PlatformDb]):
