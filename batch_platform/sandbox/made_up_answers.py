@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batch_platform.sandbox import korean_words, made_up_habits
+from batch_platform.sandbox.made_up_emotions import settled
 
 MARK = "(지어낸 답)"
 """Stands in every free text that the sandbox writes, so that nobody takes it for a model's."""
@@ -169,7 +170,7 @@ class _Walk:
             else self.value(part, f"{path}.{name}", name, depth + 1)
             for name, part in schema.get("properties", {}).items()
         }
-        return made_up_habits.consistent(made)
+        return settled(made)
 
     def _array(self, schema: Schema, path: str, name: str, depth: int) -> list[Any]:
         least = schema.get("minItems", 0)

@@ -1,10 +1,8 @@
-"""What made-up answers have in common with a model's: sentences by field, and consistency.
+"""Sentences for made-up recommendations, by the field that they stand in.
 
 Some name foods that somebody must not eat, as a careless model does: what a platform makes of that
 can be seen in the demo.
 """
-
-from typing import Any
 
 SENTENCES = {
     "diet_evaluation": (
@@ -58,11 +56,3 @@ SENTENCES = {
     "exercise_evaluation": ("목표 걸음의 대부분을 채우셨습니다.", "어제보다 덜 걸으셨습니다."),
     "exercise_target": ("식사 뒤 10분씩 세 번 걸으세요.", "오늘은 7,000걸음을 목표로 하세요."),
 }
-
-
-def consistent(made: dict[str, Any]) -> dict[str, Any]:
-    """Let the strongest of made-up emotions be the one that the answer calls dominant."""
-    scores = made.get("plutchik_emotions")
-    if isinstance(scores, dict) and scores and "dominant_emotion" in made:
-        made["dominant_emotion"] = max(scores, key=lambda name: scores[name])
-    return made

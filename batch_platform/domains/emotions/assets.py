@@ -13,7 +13,7 @@ from batch_platform.domains.emotions.collection import collect_results
 from batch_platform.domains.emotions.logic import mode_of
 from batch_platform.domains.emotions.models import EMOTION_FIELDS, EMOTIONS
 from batch_platform.domains.emotions.partitions import emotions_batches, post_days
-from batch_platform.domains.emotions.reporting import batch_metadata, status_preview
+from batch_platform.domains.emotions.reporting import batch_metadata, observation, status_preview
 from batch_platform.domains.emotions.selection import choose_posts, register_named, spec_of
 from batch_platform.domains.emotions.source import PostSource
 from batch_platform.domains.emotions.store import EmotionStore
@@ -348,6 +348,7 @@ def history(
     with working_on_partition(context, platform_db):
         rows = enter_history(key, db=platform_db, settings=settings, clock=clock)
     status = status_of(key, db=platform_db, settings=settings)
+    context.log_event(observation(status, settings))
     return materialized(
         rows=rows,
         seconds=seconds(),

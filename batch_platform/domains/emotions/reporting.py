@@ -18,7 +18,7 @@ def batch_metadata(status: BatchStatus, settings: Settings) -> Mapping[str, Meta
     """State, counts, cost and links of a batch."""
     batch, counts = status.batch, status.counts
     address = settings.platform.webserver_url.rstrip("/")
-    page = f"{address}/assets/emotions/analyses?partition={quote(batch.key)}"
+    page = f"{address}/assets/emotions/analyses?view=partitions&partition={quote(batch.key)}"
     return {
         "state": status.stage.value,
         "provider": batch.spec.provider,
@@ -34,7 +34,6 @@ def batch_metadata(status: BatchStatus, settings: Settings) -> Mapping[str, Meta
         "estimated_direct_krw": round(batch.estimate.direct_krw, 2),
         "batch_cost_so_far_krw": round(status.cost_krw, 2),
         "results": dg.MetadataValue.url(page),
-        "results_csv": dg.MetadataValue.path(str(status.files.csv)),
     }
 
 
@@ -54,12 +53,12 @@ def status_preview(status: BatchStatus) -> str:
 
 
 def observation(status: BatchStatus, settings: Settings) -> dg.AssetObservation:
-    """What is told of a batch when the state of one of its jobs has changed."""
+    """What is told of a batch when a job of it has another state, and when its end is known."""
     return dg.AssetObservation(
         asset_key=dg.AssetKey(["emotions", "batch_jobs"]),
         partition=status.batch.key,
         metadata={
             **batch_metadata(status, settings),
-            "jobs_table": dg.MetadataValue.md(status_preview(status)),
+            "preview": dg.MetadataValue.md(status_preview(status)),
         },
     )

@@ -70,6 +70,10 @@ def test_the_sensor_takes_a_batch_from_asking_to_its_end(platform: Platform) -> 
     made = platform.make(key, TAKING)
     assert all(made.checks.values()), made.checks
     assert made.metadata("history")["state"] == "finished"
+    (end,) = made.result.get_asset_observation_events()
+    assert end.asset_key == dg.AssetKey(["emotions", "batch_jobs"])
+    told = end.asset_observation_data.asset_observation
+    assert (told.partition, told.metadata["state"].value) == (key, "finished")
     assert isinstance(platform.tick(), dg.SkipReason)
     world.require_whole(key, 30)
 
