@@ -18,6 +18,7 @@ from typing import Any
 from batch_platform.domains.emotions.job_store import JobStore
 from batch_platform.domains.emotions.store import EmotionStore
 from batch_platform.gateways.llm.batched import BatchedCalls
+from batch_platform.gateways.llm_batch import openai_batches  # noqa: F401 - slow: before forks
 from batch_platform.gateways.llm_batch.models import BatchJob, BatchLine
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.sandbox.batch_server import RunningBatchServer
