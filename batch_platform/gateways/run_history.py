@@ -157,8 +157,11 @@ class RunHistory:
         )
         return [(_run(*row), StepCounts(made, planned)) for *row, made, planned in rows]
 
-    def last_run_by_domain(self) -> dict[str, RunRow]:
-        """Domain → its last run, by the tag of its job."""
+    def last_run_by_domain(self, status: str | None = None) -> dict[str, RunRow]:
+        """Domain → its last run, by the tag of its job.
+
+        With a status, its last run of that status among its last 200.
+        """
         rows = self._connection.execute(
             "WITH RECURSIVE domains AS ("
             "   (SELECT value FROM run_tags WHERE key = 'domain' ORDER BY value LIMIT 1)"
@@ -168,20 +171,14 @@ class RunHistory:
             " SELECT run.* FROM domains CROSS JOIN LATERAL ("
             "   SELECT run.run_id, pipeline_name, partition, status, tag.value,"
             "          run.create_timestamp, start_time, end_time"
-            "   FROM run_tags AS tag JOIN runs AS run ON run.run_id = tag.run_id"
-            "   WHERE tag.key = 'domain' AND tag.value = domains.value"
-            "   ORDER BY tag.id DESC LIMIT 1) AS run"
+            "   FROM (SELECT * FROM run_tags WHERE key = 'domain' AND value = domains.value"
+            "         ORDER BY id DESC LIMIT %(looked_at)s) AS tag"
+            "   JOIN runs AS run ON run.run_id = tag.run_id"
+            "   WHERE %(status)s::text IS NULL OR run.status = %(status)s"
+            "   ORDER BY tag.id DESC LIMIT 1) AS run",
+            {"status": status, "looked_at": 1 if status is None else 200},
         )
         return {run.domain: run for run in (_run(*row) for row in rows)}
-
-    def last_success_by_domain(self) -> dict[str, datetime]:
-        """Domain → when a run of its last ended well."""
-        rows = self._connection.execute(
-            "SELECT tag.value, max(run.end_time) FROM runs AS run"
-            " JOIN run_tags AS tag ON tag.run_id = run.run_id AND tag.key = 'domain'"
-            " WHERE run.status = 'SUCCESS' AND run.end_time IS NOT NULL GROUP BY tag.value"
-        )
-        return {domain: datetime.fromtimestamp(at, UTC) for domain, at in rows}
 
 
 @contextmanager

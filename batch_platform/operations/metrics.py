@@ -65,7 +65,7 @@ def read_metrics(
     morning = read_morning(db, dagster_db, settings, now)
     with reading_runs(dagster_db) as history:
         runs = history.open_runs() if history else []
-        succeeded = history.last_success_by_domain() if history else {}
+        succeeded = history.last_run_by_domain("SUCCESS") if history else {}
     with db.connect("metrics") as connection:
         return [
             *_of_nights(morning),
@@ -74,7 +74,11 @@ def read_metrics(
                 "batch_platform_last_success_timestamp_seconds",
                 "When a run of the domain last ended well",
                 ("domain",),
-                [((domain,), at.timestamp()) for domain, at in succeeded.items()],
+                [
+                    ((domain,), run.ended_at.timestamp())
+                    for domain, run in succeeded.items()
+                    if run.ended_at is not None
+                ],
             ),
             *_of_platform(morning),
             *_of_models(connection, settings, now),
