@@ -18,6 +18,7 @@ from batch_platform.domains.interventions.definitions import interventions_defin
 from batch_platform.domains.stocks.definitions import stocks_definitions
 from batch_platform.domains.stocks.market import automation as market_automation
 from batch_platform.operations.definitions import operations_definitions
+from batch_platform.operations.retention_assets import retention_definitions
 from batch_platform.orchestration.run_process import in_process_executor
 from batch_platform.resources.roles import all_resources
 
@@ -77,6 +78,7 @@ def _domains(settings: Settings) -> dg.Definitions:
         stocks_definitions(settings),
         backups_definitions(settings),
         emotions_definitions(),
+        retention_definitions(settings),
     )
 
 

@@ -28,6 +28,9 @@ from batch_platform.core.errors import (
 
 PROBLEM_JSON = "application/problem+json"
 _TYPE = "urn:batch-platform:problem:"
+_PYDANTIC_PREFIX = "Value error, "
+"""What pydantic puts before the sentence of a validator of ours."""
+
 _RETRY_AFTER_SECONDS = 5
 _log = logging.getLogger(__name__)
 
@@ -134,7 +137,7 @@ def install(app: FastAPI, headers: Mapping[str, str]) -> None:
     async def unexpected(request: Request, _error: Exception) -> Response:
         # The server logs the error itself; this line says which answer it led to.
         instance = uuid4().urn
-        _log.error("%s %s answered 500 as %s", request.method, request.url.path, instance)
+        _log.error("%s %r answered 500 as %s", request.method, request.url.path, instance)
         if request.app.state.wants_page(request):
             page = await request.app.state.error_page(request, 500, None, instance=instance)
             page.headers.update({**headers, **page.headers})
@@ -175,7 +178,7 @@ async def _not_valid(_request: Request, error: Exception) -> ProblemResponse:
 def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
     # Without the input, which may be personal data. A name in it may be no text that can be sent.
     where = "/".join(map(str, error["loc"])).encode("utf-8", "replace").decode()
-    return FieldProblem(where=where[:200], problem=str(error["msg"]))
+    return FieldProblem(where=where[:200], problem=str(error["msg"]).removeprefix(_PYDANTIC_PREFIX))
 
 
 async def _platform(request: Request, error: Exception) -> ProblemResponse:
@@ -183,7 +186,7 @@ async def _platform(request: Request, error: Exception) -> ProblemResponse:
     status = status_of(error)
     if status != 503:
         return answer(status, str(error))
-    _log.error("%s %s answered 503: %s", request.method, request.url.path, error)
+    _log.error("%s %r answered 503: %s", request.method, request.url.path, error)
     seconds = error.retry_after_seconds if isinstance(error, RetryableError) else None
     return answer(
         503,

@@ -23,6 +23,7 @@ from batch_platform.cli import (
     interventions,
     platform,
     quarantine,
+    retention,
     schedules,
     stocks,
     tokens,
@@ -56,6 +57,7 @@ app.add_typer(schedules.app, name="schedules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(retention.app, name="retention")
 app.command(epilog="예: batch-platform costs   |   batch-platform costs --days 30 --json")(
     costs.costs
 )

@@ -1,5 +1,6 @@
 """What `batch-platform schedules` does: options into a specification, answers into tables."""
 
+import calendar
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,6 +31,7 @@ from batch_platform.resources.roles import active_settings
 
 _WEEKDAYS = "월화수목금토일"
 _ENGLISH_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_FULL_ENGLISH_WEEKDAYS = tuple(name.lower() for name in calendar.day_name)
 _MISSED = {"all": "모두", "latest": "마지막만", "skip": "건너뜀"}
 _STATUSES = {
     "due": "[cyan]기다림[/cyan]",
@@ -338,10 +340,12 @@ def _time(text: str) -> tuple[int, int]:
 
 
 def _weekday(text: str) -> int:
-    for names in (_WEEKDAYS, _ENGLISH_WEEKDAYS, "1234567"):
-        wanted = text.strip().lower().removesuffix("요일")[: 3 if text.isascii() else 1]
-        if wanted in list(names):
-            return list(names).index(wanted) + 1
+    wanted = text.strip().lower()
+    for number, (korean, english) in enumerate(zip(_WEEKDAYS, _ENGLISH_WEEKDAYS, strict=True), 1):
+        # The whole word: "monkey" begins like a Monday.
+        names = {str(number), korean, f"{korean}요일", english, _FULL_ENGLISH_WEEKDAYS[number - 1]}
+        if wanted in names:
+            return number
     raise PermanentError(f"{text!r} is no weekday", "Use 월 to 일, mon to sun, or 1 to 7")
 
 

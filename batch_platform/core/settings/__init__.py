@@ -40,6 +40,7 @@ from batch_platform.core.settings.profiles import (
     demo_env_file,
     env_file,
 )
+from batch_platform.core.settings.retention import RetentionSettings
 from batch_platform.core.settings.sandbox import SandboxSettings
 from batch_platform.core.settings.section import Section
 from batch_platform.core.settings.stocks import StocksSettings
@@ -60,6 +61,7 @@ __all__ = [
     "ModelSettings",
     "PlatformSettings",
     "Profile",
+    "RetentionSettings",
     "SandboxSettings",
     "Section",
     "Settings",
@@ -95,6 +97,7 @@ class Settings(BaseModel):
     emotions: EmotionsSettings
     backups: BackupsSettings
     api: ApiSettings
+    retention: RetentionSettings
     sandbox: SandboxSettings
 
     @cached_property

@@ -17,6 +17,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from batch_platform.core.errors import NoDataError
+from batch_platform.core.personal_data import mask
 from batch_platform.domains.chats.models import (
     CategoryTotal,
     ClassificationRow,
@@ -216,7 +217,7 @@ def _period(summary: ReportSummary) -> str:
 
 def _classification_values(source: ReportSource) -> Iterator[tuple[Value, ...]]:
     for row in source.classifications():
-        yield row.question, row.keyword, row.category_name, row.query_count, row.asked_at
+        yield _masked(row.question), row.keyword, row.category_name, row.query_count, row.asked_at
 
 
 def _add_categories(book: ReportWorkbook, totals: Sequence[CategoryTotal]) -> Table:
@@ -276,12 +277,17 @@ def _add_keywords(book: ReportWorkbook, totals: Sequence[KeywordTotal]) -> Table
     return table
 
 
+def _masked(question: str) -> str:
+    # The workbook is mailed and passed on: whose number it was is nobody's business there.
+    return mask(question).text
+
+
 def _add_questions(book: ReportWorkbook, totals: Sequence[QuestionTotal]) -> None:
     book.add_table(
         "상위질문",
         _QUESTION_COLUMNS,
         (
-            (rank, total.question, total.category_name, total.query_count)
+            (rank, _masked(total.question), total.category_name, total.query_count)
             for rank, total in enumerate(totals, 1)
         ),
     )
