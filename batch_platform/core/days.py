@@ -5,7 +5,7 @@ Trading days and other calendars of one market do not belong here.
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from batch_platform.core.errors import PermanentError
 
@@ -13,9 +13,27 @@ Clock = Callable[[], datetime]
 """Returns the current time, zone-aware, in UTC."""
 
 
+_MACHINES_OWN = {"localtime", "posixrules"}
+
+
 def utc_now() -> datetime:
     """The real clock, handed in at the outermost layer only."""
     return datetime.now(UTC)
+
+
+def named_zone(name: str) -> ZoneInfo:
+    """The zone of a name like Asia/Seoul.
+
+    Raises:
+        ValueError: There is none, or its name means another zone (`localtime`) or other seconds
+            (`right/…` counts leap seconds) on another machine; says so in one sentence.
+    """
+    if name.lower() in _MACHINES_OWN or name.lower().startswith(("posix/", "right/")):
+        raise ValueError(f"{name!r} is not a time zone everywhere; use a name like Asia/Seoul")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is not a time zone; use a name like Asia/Seoul") from None
 
 
 def today(clock: Clock, zone: ZoneInfo) -> date:

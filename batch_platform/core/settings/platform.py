@@ -2,10 +2,11 @@
 
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr, field_validator
 
+from batch_platform.core.days import named_zone
 from batch_platform.core.settings.section import Section, variable
 
 
@@ -44,11 +45,7 @@ class PlatformSettings(Section):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"{value!r} is not a time zone; use a name like Asia/Seoul") from None
-        return value
+        return named_zone(value).key
 
     @property
     def zone(self) -> ZoneInfo:

@@ -10,11 +10,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from batch_platform.core.days import day_window
+from batch_platform.core.days import day_window, named_zone
 from batch_platform.core.errors import PermanentError
 from batch_platform.operations.schedules.models import (
     Frequency,
@@ -196,9 +196,9 @@ def require_sense(spec: ScheduleSpec) -> None:
 
 def _require_zone(name: str) -> None:
     try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise PermanentError(f"{name!r} is not a time zone", "Use a name like Asia/Seoul") from None
+        named_zone(name)
+    except ValueError as error:
+        raise PermanentError(str(error)) from None
 
 
 def _require_cron(several: str) -> None:
