@@ -15,7 +15,12 @@ from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
 from batch_platform.orchestration.steps import trying_again_later
 
 
-@dg.asset(key_prefix="operations", owners=["team:operations"], kinds={"python"})
+@dg.asset(
+    key_prefix="operations",
+    group_name="operations",
+    owners=["team:operations"],
+    kinds={"python"},
+)
 def retention(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
