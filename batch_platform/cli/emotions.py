@@ -40,7 +40,10 @@ Direct = Annotated[
 NoRead = Annotated[
     bool, typer.Option("--no-read", help="원본을 다시 읽지 않고 읽어 둔 글을 씁니다.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="보내거나 쓰지 않고 대상과 비용만 봅니다.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="보내지 않고 대상과 비용만 봅니다. 원본의 글은 읽어 둡니다."),
+]
 
 
 @app.callback(invoke_without_command=True)
