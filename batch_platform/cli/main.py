@@ -18,6 +18,7 @@ from batch_platform.cli import (
     chats,
     config,
     costs,
+    deadlines,
     emotions,
     fortunes,
     interventions,
@@ -55,6 +56,7 @@ app.add_typer(backups.snapshots_app, name="snapshots")
 app.add_typer(config.app, name="config")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(deadlines.app, name="deadlines")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(retention.app, name="retention")

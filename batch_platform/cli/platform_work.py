@@ -23,6 +23,7 @@ from batch_platform.gateways.platform_services import (
 )
 from batch_platform.gateways.tokens import TokenBook
 from batch_platform.operations.deadline_book import note_deadlines
+from batch_platform.operations.deadline_changes import DeadlineChanges
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.incidents.outbox import incident_book
 from batch_platform.operations.nights import PartitionState, last_nights
@@ -62,7 +63,9 @@ def _show_incidents(settings: Settings) -> None:
 
 def _show_nights(settings: Settings) -> None:
     schedules = ScheduleBook(open_platform_db(settings), utc_now).list()
-    deadlines = deadlines_in_force(DEADLINES, schedules, settings)
+    deadlines = deadlines_in_force(
+        DEADLINES, schedules, settings, DeadlineChanges(open_platform_db(settings)).all()
+    )
     nights = last_nights(
         deadlines,
         made_partitions(settings),
@@ -93,7 +96,12 @@ def _prepared_addresses(settings: Settings) -> list[tuple[str, str]]:
     migrate(db)
     require_tokens_or_loopback(settings.api, TokenBook(db))
     # The morning page shall know them before the daemon has looked for the first time.
-    note_deadlines(db, deadlines_in_force(DEADLINES, ScheduleBook(db, utc_now).list(), settings))
+    note_deadlines(
+        db,
+        deadlines_in_force(
+            DEADLINES, ScheduleBook(db, utc_now).list(), settings, DeadlineChanges(db).all()
+        ),
+    )
     addresses = [("데이터베이스", db.address)]
     if settings.is_made_up:
         addresses.append(("메일", str(lease_sandbox(settings.home)["mail_page_url"])))

@@ -1,18 +1,24 @@
 """Which deadlines count now: of domains that are switched on, after schedules that are active."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
 from batch_platform.core.deadlines import AnyDeadline, Deadline, DeadlineAfterSchedule
 from batch_platform.core.settings import Settings
+from batch_platform.operations.deadline_changes import DeadlineChange
 from batch_platform.operations.schedules import Frequency, PartitionRule, Schedule
 from batch_platform.operations.schedules.rules import due_times, partition_for
 
+_NO_CHANGES: Mapping[str, DeadlineChange] = {}
+
 
 def deadlines_in_force(
-    declared: Sequence[AnyDeadline], schedules: Sequence[Schedule], settings: Settings
+    declared: Sequence[AnyDeadline],
+    schedules: Sequence[Schedule],
+    settings: Settings,
+    changes: Mapping[str, DeadlineChange] = _NO_CHANGES,
 ) -> list[Deadline]:
     """The deadlines that count, those after schedules at the time that their row says.
 
@@ -20,6 +26,7 @@ def deadlines_in_force(
         declared: Of every domain.
         schedules: All that are not deleted.
         settings: Which domains are switched on, and the zone.
+        changes: Asset key → what people set in place of what is declared.
     """
     counted = [each for each in declared if settings.is_on(each.asset.partition("/")[0])]
     found: list[Deadline] = []
@@ -34,7 +41,19 @@ def deadlines_in_force(
             ]
             # Whichever schedule comes first makes the partition.
             found += sorted(following, key=lambda deadline: deadline.at)[:1]
-    return found
+    return [
+        changed
+        for each in found
+        if (changed := _changed(each, changes.get(each.asset))) is not None
+    ]
+
+
+def _changed(deadline: Deadline, change: DeadlineChange | None) -> Deadline | None:
+    if change is None:
+        return deadline
+    if change.at is None or change.days_after is None:
+        return None
+    return replace(deadline, at=change.at, days_after=change.days_after)
 
 
 def _after(declared: DeadlineAfterSchedule, schedule: Schedule, zone: ZoneInfo) -> Deadline | None:

@@ -178,9 +178,11 @@ class MailerResource(dg.ConfigurableResource[Mailer]):
 class ProgressResource(dg.ConfigurableResource[ProgressListener]):
     """Who hears about progress beside the event log."""
 
+    platform_db: dg.ResourceDependency[PlatformDb]
+
     def create_resource(self, context: dg.InitResourceContext) -> ProgressListener:
-        """Nobody; a command in a terminal hands in a bar."""
-        return ProgressListener()
+        """The table that forecasts are made from; a command in a terminal hands in a bar."""
+        return ProgressListener(db=self.platform_db)
 
 
 class EmotionModels:
@@ -396,6 +398,6 @@ def all_resources(
         "llm_opener": LlmOpenerResource(settings=settings_role, platform_db=db_role),
         "emotion_models": EmotionModelsResource(settings=settings_role, platform_db=db_role),
         "mailer": MailerResource(settings=settings_role),
-        "progress": ProgressResource(),
+        "progress": ProgressResource(platform_db=db_role),
         **swapped,
     }

@@ -103,6 +103,8 @@ def send_test_message(way: Way, mailer: Mailer, settings: Settings, now: datetim
         post_text(way.channel, _TEST, settings)
         return str(way.channel)
     recipients = tuple(way.recipients) or tuple(_usual_recipients(settings))
+    if not mailer.is_configured or not recipients:
+        raise _nobody_to_tell()
     html = mail_layout.page(
         title="시험 알림", subtitle="", preview=_TEST, banner="",
         blocks=[mail_layout.sentence("확인", _TEST)], footer="자동으로 보낸 메일입니다",
@@ -110,6 +112,12 @@ def send_test_message(way: Way, mailer: Mailer, settings: Settings, now: datetim
     mail = MailMessage(f"[시험] {_TEST}", _TEST, html, recipients)
     sent = mailer.send(mail, message_id=f"<test-{now.timestamp():.0f}@batch-platform>")
     return ", ".join(sent.accepted)
+
+
+def _nobody_to_tell() -> ConfigurationError:
+    return ConfigurationError(
+        "There is no mail server or nobody to tell", "Set SMTP_SERVER, SENDER_EMAIL and MAILTO"
+    )
 
 
 def _usual_recipients(settings: Settings) -> Sequence[str]:
@@ -149,9 +157,7 @@ def _mail(
 ) -> None:
     recipients = message.recipients or _usual_recipients(settings)
     if not mailer.is_configured or not recipients:
-        raise ConfigurationError(
-            "There is no mail server or nobody to tell", "Set SMTP_SERVER, SENDER_EMAIL and MAILTO"
-        )
+        raise _nobody_to_tell()
     incident, is_over = message.incident, message.change is Change.RECOVERED
     run_id = incident.trouble.run_id
     mail = compose_incident_mail(

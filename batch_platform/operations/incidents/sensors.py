@@ -15,7 +15,9 @@ from batch_platform.core.deadlines import AnyDeadline
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db.step_progress import progress_since
 from batch_platform.operations.deadline_book import note_deadlines
+from batch_platform.operations.deadline_changes import DeadlineChanges
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.incidents.log_tail import log_tail_of
@@ -24,7 +26,9 @@ from batch_platform.operations.incidents.models import IncidentKind, Trouble
 from batch_platform.operations.incidents.outbox import incident_book, send_due
 from batch_platform.operations.incidents.watch import (
     JUST_BACK,
+    STILL_GOING_ON,
     close_recovered,
+    report_at_risk,
     report_late,
     report_missed,
     report_stalled,
@@ -141,7 +145,11 @@ def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
         context.update_cursor(f"{since.isoformat()} {now.isoformat()}")
         keys = repository.asset_graph.get_all_asset_keys() if repository else ()
         history = DagsterHistory(context.instance, frozenset(key.to_user_string() for key in keys))
-        counted = deadlines_in_force(deadlines, schedules.list(), settings)
+        counted = deadlines_in_force(
+            deadlines, schedules.list(), settings, DeadlineChanges(platform_db).all()
+        )
+        going_on = progress_since(platform_db, now - STILL_GOING_ON)
+        report_at_risk(book, counted, going_on, history, settings, now)
         note_deadlines(platform_db, counted)
         late = report_missed(book, settings, now)
         if report_stalled(book, schedules.watched_until(), since, settings, now):

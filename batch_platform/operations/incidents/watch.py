@@ -4,11 +4,12 @@ Knows Dagster only through `History`, so that it can be tried without one.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
+from batch_platform.gateways.platform_db.step_progress import StepProgress
 from batch_platform.operations.incidents.messages import advice_after, summary_of
 from batch_platform.operations.incidents.models import (
     CatchUp,
@@ -25,6 +26,12 @@ _NIGHTS = 2
 _MISSED_SINCE = timedelta(days=2)
 _PATIENCE = timedelta(hours=3)
 """While missed nights are made up for, nobody is told this long that they are late."""
+
+STILL_GOING_ON = timedelta(minutes=2)
+"""A step that said nothing for longer is over, or hangs, which its deadline will tell."""
+
+_LONG_ENOUGH = timedelta(seconds=60)
+"""The rate of the first minute says little."""
 
 JUST_BACK = timedelta(minutes=3)
 """A watch that began this long ago does not say that the schedules are not looked after."""
@@ -76,6 +83,44 @@ def report_late(
                 continue
             opened += book.report(_lateness(deadline, day.isoformat(), due, settings), now)
     return opened
+
+
+def report_at_risk(
+    book: IncidentBook,
+    deadlines: Sequence[Deadline],
+    going_on: Sequence[StepProgress],
+    history: History,
+    settings: Settings,
+    now: datetime,
+) -> int:
+    """Open an incident for each partition that at the rate it goes will not be there in time.
+
+    A step counts for its domain's deadlines of the same partition: what comes after it comes later.
+
+    Returns:
+        How many are new.
+    """
+    opened = 0
+    for step in going_on:
+        ends_at = step.ends_at
+        if ends_at is None or step.told_at - step.began_at < _LONG_ENOUGH:
+            continue
+        for deadline in deadlines:
+            if deadline.asset.partition("/")[0] != step.asset.partition("/")[0]:
+                continue
+            due = _due_of(deadline, step.partition, settings)
+            if due is None or not now < due < ends_at:
+                continue
+            if step.partition not in history.made_partitions(deadline.asset):
+                opened += book.report(_risk(deadline, step, due, ends_at, settings), now)
+    return opened
+
+
+def _due_of(deadline: Deadline, partition: str, settings: Settings) -> datetime | None:
+    try:
+        return deadline.due(date.fromisoformat(partition), settings.platform.zone)
+    except ValueError:
+        return None  # no day: a month's or a batch's partition
 
 
 def report_missed(book: IncidentBook, settings: Settings, now: datetime) -> int:
@@ -194,6 +239,29 @@ def _tells_of(catch_up: CatchUp, due: datetime, now: datetime) -> bool:
         return True
     is_going_on = catch_up.ended_at is None and now - catch_up.back_at <= _PATIENCE
     return is_going_on and due >= catch_up.down_from
+
+
+def _risk(
+    deadline: Deadline, step: StepProgress, due: datetime, ends_at: datetime, settings: Settings
+) -> Trouble:
+    ending = ends_at.astimezone(settings.platform.zone)
+    return Trouble(
+        kind=IncidentKind.AT_RISK,
+        domain=deadline.asset.partition("/")[0],
+        asset=deadline.asset,
+        partition=step.partition,
+        job=deadline.job,
+        causes=[
+            f"{step.asset}이(가) {step.done:,}/{step.total:,}까지 왔고, 이 속도면"
+            f" {ending:%m월 %d일 %H:%M}에 끝나 마감 {due:%H:%M}을 넘깁니다"
+        ],
+        advice=[
+            "모델이나 원천이 느린지 보세요. 동시에 부르는 수를 늘리면 다음 실행부터 빨라집니다.",
+            "늦어도 되는 날이면 그대로 두세요. 끝나면 저절로 닫힙니다.",
+        ],
+        run_id=step.run_id,
+        is_made_up=settings.is_made_up,
+    )
 
 
 def _missing(missed: Missed, settings: Settings) -> Trouble:

@@ -1,14 +1,21 @@
 """What is late is found once and closed when it is there; a failure is closed by what it lacked."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from batch_platform.core.deadlines import Deadline
 from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db.step_progress import (
+    StepProgress,
+    progress_since,
+    tell_progress,
+)
+from batch_platform.operations.deadline_changes import DeadlineChange, DeadlineChanges
+from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.incidents.models import IncidentKind, Trouble
 from batch_platform.operations.incidents.store import IncidentBook
-from batch_platform.operations.incidents.watch import close_recovered, report_late
+from batch_platform.operations.incidents.watch import close_recovered, report_at_risk, report_late
 from batch_platform_tests.given_settings import settings_of
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -90,3 +97,48 @@ def test_a_failed_check_or_a_dead_run_is_over_when_the_job_succeeds(
     assert close_recovered(book, history, later) == 0
     history.succeeded["chats_night_job", "2026-11-19"] = later
     assert close_recovered(book, history, later) == 2
+
+
+def test_what_will_be_late_at_the_rate_it_goes_is_told_before_it_is(
+    platform_db: PlatformDb,
+) -> None:
+    book, history, settings = IncidentBook(platform_db), GivenHistory(), settings_of()
+    began = datetime(2026, 11, 20, 4, tzinfo=SEOUL)
+    # 1,000 in an hour: 4,000 of 5,000 are left at five, and nine is after seven.
+    step = StepProgress(
+        "run-1", "chats/classifications", "2026-11-19", 1000, 5000, began,
+        began + timedelta(hours=1),
+    )  # fmt: skip
+    tell_progress(platform_db, step)
+    now = step.told_at + timedelta(seconds=20)
+
+    def told(deadline: Deadline) -> int:
+        going_on = progress_since(platform_db, now - timedelta(minutes=2))
+        return report_at_risk(book, [deadline], going_on, history, settings, now)
+
+    assert told(replace(REPORT, at=time(9, 1))) == 0
+    assert told(Deadline("stocks/daily_prices", time(7))) == 0
+    assert told(REPORT) == 1
+    assert told(REPORT) == 0
+    (incident,) = book.open_incidents()
+    assert incident.severity == "warning"
+    assert "1,000/5,000" in incident.trouble.causes[0]
+    assert "09:00" in incident.trouble.causes[0]
+    history.made["chats/report"] = {"2026-11-19": now}
+    assert close_recovered(book, history, now) == 1
+
+
+def test_people_put_a_deadline_elsewhere_or_take_it_away(platform_db: PlatformDb) -> None:
+    changes = DeadlineChanges(platform_db)
+    settings = settings_of(ENGINE_FOR_SQLALCHEMY="sqlite://")
+
+    def in_force() -> list[Deadline]:
+        return deadlines_in_force([REPORT], [], settings, changes.all())
+
+    assert in_force() == [REPORT]
+    changes.set("chats/report", DeadlineChange(time(6, 30), 1), AFTER, changed_by="t")
+    assert in_force() == [replace(REPORT, at=time(6, 30))]
+    changes.set("chats/report", DeadlineChange(None, None), AFTER, changed_by="t")
+    assert in_force() == []
+    changes.reset("chats/report")
+    assert in_force() == [REPORT]
