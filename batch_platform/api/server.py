@@ -7,6 +7,8 @@ from fastapi import FastAPI
 
 from batch_platform.api.application import create_app
 from batch_platform.api.listening import BACKLOG, listener, require_tokens_or_loopback
+from batch_platform.core.log_lines import set_up_log
+from batch_platform.core.redaction import redactor
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.platform_services import open_platform_db
 from batch_platform.gateways.tokens import TokenBook
@@ -22,7 +24,7 @@ def serve_api(settings: Settings) -> None:
             reach it while there is no token.
         RetryableError: It would serve others, and the database does not answer.
     """
-    _log_with_times(settings.platform.log_level)
+    _log_of(settings)
     if not settings.api.is_loopback:
         require_tokens_or_loopback(settings.api, TokenBook(open_platform_db(settings)))
     with listener(settings.api) as socket:
@@ -47,8 +49,9 @@ def server_of(app: FastAPI) -> uvicorn.Server:
     )
 
 
-def _log_with_times(level: str) -> None:
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+def _log_of(settings: Settings) -> None:
+    level = settings.platform.log_level
+    set_up_log(level, redactor(settings))
     ours = logging.getLogger("batch_platform")
     # A command's lines for a person would tell everything a second time.
     ours.handlers.clear()

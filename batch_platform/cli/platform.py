@@ -4,11 +4,12 @@ What an option means is decided here; what a command does is in `platform_work`.
 """
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from batch_platform.cli.console import MADE_UP, err
+from batch_platform.cli.console import MADE_UP, err, out
 from batch_platform.core.settings import (
     PROFILE_VARIABLE,
     Profile,
@@ -33,6 +34,9 @@ def register(app: typer.Typer) -> None:
     )(api)
     app.command(epilog="예: batch-platform down")(down)
     app.command(epilog="예: batch-platform status")(status)
+    app.command(
+        epilog="예: batch-platform debug-info   |   batch-platform debug-info --output 도움.zip"
+    )(debug_info)
     app.add_typer(db_app, name="db")
 
 
@@ -91,6 +95,24 @@ def status() -> None:
         err.print(MADE_UP)
     if not platform_work.show_status(settings):
         raise typer.Exit(2)
+
+
+def debug_info(
+    output: Annotated[
+        Path | None,
+        typer.Option(help="만들 ZIP 파일. 기본: batch-platform-debug-날짜-시각.zip"),
+    ] = None,
+) -> None:
+    """상태, 설정(비밀은 가림), 버전, 사건, 로그의 끝을 보내도 안전한 한 파일로 모읍니다."""
+    from batch_platform.cli.support_bundle import write_bundle
+    from batch_platform.core.days import utc_now
+    from batch_platform.resources.roles import active_settings
+
+    settings, now = active_settings(), utc_now()
+    local = now.astimezone(settings.platform.zone)
+    file = output or Path(f"batch-platform-debug-{local:%Y%m%d-%H%M%S}.zip")
+    held = write_bundle(settings, file, now)
+    out.print(f"{file.absolute()} · {', '.join(held)}", markup=False, soft_wrap=True)
 
 
 @db_app.command("migrate", epilog="예: batch-platform db migrate")

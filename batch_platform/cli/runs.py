@@ -74,6 +74,7 @@ def dagster_home(settings: Settings) -> Path:
         ConfigurationError: It cannot be made or written to.
     """
     home = usable_folder(settings.home / "dagster", setting="BATCH_PLATFORM_HOME")
+    home.chmod(0o700)  # what steps printed is in it
     link = home / "dagster.yaml"
     target = PROJECT_ROOT / "dagster.yaml"
     if not link.is_symlink() or link.resolve() != target:

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -29,6 +29,7 @@ class ServerProcess:
         environment: Mapping[str, str],
         folder: Path,
         log: Path,
+        redact: Callable[[str], str] = str,
     ) -> None:
         """Prepare it; nothing starts yet.
 
@@ -37,15 +38,18 @@ class ServerProcess:
             command: Program and arguments.
             environment: Its whole environment.
             folder: Its working folder.
-            log: File of its output; kept to three of 10 MB.
+            log: File of its output; kept to three of 10 MB, its folder for the owner alone.
+            redact: Takes out of a line what no log may hold.
         """
         self.name = name
         self.log = log
         self._command = command
         self._environment = environment
         self._folder = folder
+        self._redact = redact
         self._child: subprocess.Popen[bytes] | None = None
         log.parent.mkdir(parents=True, exist_ok=True)
+        log.parent.chmod(0o700)
         self._log_handler = RotatingFileHandler(
             log,
             maxBytes=LOG_BYTES,
@@ -110,5 +114,5 @@ class ServerProcess:
     def _keep_log(self, output: IO[bytes]) -> None:
         with output:
             for line in output:
-                text = line.decode(errors="replace").rstrip("\n")
+                text = self._redact(line.decode(errors="replace").rstrip("\n"))
                 self._log_handler.handle(logging.makeLogRecord({"msg": text}))

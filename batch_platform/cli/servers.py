@@ -37,6 +37,7 @@ from batch_platform.core.errors import (
     PlatformError,
     RetryableError,
 )
+from batch_platform.core.redaction import redactor
 from batch_platform.core.settings import PROJECT_ROOT, Settings
 
 HOST = "127.0.0.1"
@@ -47,6 +48,7 @@ _STOP_SECONDS = 20
 _MOST_RESTARTS_A_MINUTE = 5
 _POLL_SECONDS = 0.3
 _NAME_WIDTH = 12
+_JSON_LINES = ("--log-format", "json")
 
 _UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
@@ -126,23 +128,27 @@ class _Servers:
         workspace = folder / "workspace.yaml"
         code_socket = self.record.code_server_socket
         workspace.write_text(_workspace(code_socket))
+        level = settings.platform.log_level.lower()
         commands = {
             "code-server": [
                 "dagster", "code-server", "start", "--socket", code_socket,
                 "--module-name", _CODE_MODULE, "--working-directory", str(PROJECT_ROOT),
-                "--location-name", _CODE_LOCATION,
+                "--location-name", _CODE_LOCATION, "--log-level", level, *_JSON_LINES,
             ],
             "webserver": [
                 "dagster_webserver", "--host", HOST, "--port", str(port),
-                "--workspace", str(workspace),
+                "--workspace", str(workspace), "--dagster-log-level", level, *_JSON_LINES,
             ],
-            "daemon": ["dagster._daemon", "run", "--workspace", str(workspace)],
+            "daemon": [
+                "dagster._daemon", "run", "--workspace", str(workspace), "--log-level", level,
+                *_JSON_LINES,
+            ],
             "api": [
                 "batch_platform.cli.main", "api", "--port", str(settings.api.port),
                 "--up-folder", str(folder),
             ],
         }  # fmt: skip
-        home = dagster_home(settings)
+        home, redact = dagster_home(settings), redactor(settings)
         self._servers = [
             ServerProcess(
                 name,
@@ -152,6 +158,7 @@ class _Servers:
                 # Not the project's root: there Dagster would let `.env` overrule the environment.
                 folder=home,
                 log=self.logs / f"{name}.log",
+                redact=redact,
             )
             for name, arguments in commands.items()
         ]
