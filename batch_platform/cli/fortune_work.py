@@ -5,7 +5,7 @@ Imports all that a run needs, so `fortunes` imports this file only inside a comm
 
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, cast
 
 import typer
@@ -115,7 +115,8 @@ def show_one(settings: Settings, day: date, user_id: str) -> bool:
     if fortune is None:
         err.print(
             f"사용자 {user_id}의 {day} 운세가 아직 없습니다."
-            " 만들기: batch-platform fortunes generate --user-id …",
+            f" 만들기: batch-platform fortunes generate --date {day - timedelta(days=1)}"
+            f" --user-id {user_id}",
             markup=False,
         )
         return False

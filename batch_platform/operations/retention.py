@@ -5,7 +5,7 @@ that was ever made, answers that a live partition used, the file that a server w
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,9 @@ RunDeleter = Callable[[str], None]
 
 _RUNS_AT_ONCE = 10_000
 
+_UNFINISHED_RUNS: LiteralString = """
+    SELECT run_id FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')
+"""
 _RUNS_THAT_MADE_NOTHING: LiteralString = """
     SELECT run_id FROM runs
     WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < %(before)s
@@ -85,13 +88,14 @@ def free(
     """
     kept = settings.retention
     now = clock()
+    unfinished = {run_id for (run_id,) in dagster_db.fetch_all(_UNFINISHED_RUNS)}
     return [
         *_free_runs(_before(now, kept.run_days), db, dagster_db, delete_run, is_dry_run=is_dry_run),
         _free_answers(kept.answer_days, db, is_dry_run=is_dry_run),
         _free_files(
             "logs",
             _surplus(
-                list(_logs(settings.home)),
+                list(_logs(settings.home, unfinished)),
                 _before(now, kept.log_days),
                 most_bytes=int(kept.log_gb * 1e9),
             ),
@@ -155,12 +159,13 @@ class _Kept:
     changed_at: float
 
 
-def _logs(home: Path) -> Iterator[_Kept]:
-    """Rotated logs of servers, and what steps wrote: a folder a run."""
+def _logs(home: Path, unfinished: Collection[str]) -> Iterator[_Kept]:
+    """Rotated logs of servers, and what steps wrote: a folder a run, not of those that go on."""
     for path in (home / "logs").glob("*.log.*"):
         yield _kept(path)
     for folder in (home / "dagster" / "storage").glob("*/compute_logs"):
-        yield _kept(folder.parent)
+        if folder.parent.name not in unfinished:
+            yield _kept(folder.parent)
 
 
 def _reports(settings: Settings) -> Iterator[_Kept]:

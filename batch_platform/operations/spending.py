@@ -8,6 +8,7 @@ from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import dropwhile
 
 from batch_platform.gateways.platform_db import PlatformDb
 
@@ -149,15 +150,18 @@ def read_spending(db: PlatformDb, today: date, daily_budget_krw: float | None) -
 def forecast(days: Sequence[DayCost], today: date) -> float:
     """What this month will cost in all, in won.
 
-    Today counts as the average when less was spent so far: its night may not be over.
+    A day that is left costs what a day of the last week did, from the first that cost anything; a
+    platform that was never asked before costs what it did today. Today itself counts as that when
+    less was spent so far: its night may not be over.
 
     Args:
         days: From the month's first day or a week ago, whichever is earlier, to today.
         today: The last of them.
     """
-    week = [each.krw for each in days if today - timedelta(days=7) <= each.day < today]
-    average = sum(week) / len(week) if week else 0.0
     before = sum(each.krw for each in days if each.day.month == today.month and each.day < today)
     spent_today = sum(each.krw for each in days if each.day == today)
+    week = [each.krw for each in days if today - timedelta(days=7) <= each.day < today]
+    began = list(dropwhile(lambda krw: krw == 0, week))
+    average = sum(began) / len(began) if began else spent_today
     days_left = monthrange(today.year, today.month)[1] - today.day
     return before + max(spent_today, average) + days_left * average

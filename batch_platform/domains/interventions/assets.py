@@ -218,17 +218,19 @@ def recommendations(
             settings=settings,
             progress=progress.for_step(context),
         )
-    asking = outcome.asking
+    asking, store = outcome.asking, InterventionStore(platform_db)
+    counts = store.counts(day, gubun_named(config.gubun))
     return materialized(
-        rows=outcome.users,
+        # Of the whole day: a run for those who were left would look like lost rows.
+        rows=counts.recommendations,
         seconds=seconds(),
         is_made_up=settings.is_made_up,
         preview=markdown_table(
-            ["누가", "왜", "목표"],
-            InterventionStore(platform_db).preview(day, gubun_named(config.gubun)),
+            ["누가", "왜", "목표"], store.preview(day, gubun_named(config.gubun))
         ),
         details={
             "gubun": config.gubun,
+            "users_of_this_run": outcome.users,
             "by_model": outcome.by_model,
             "by_rule": outcome.by_rule,
             "errors": outcome.errors,

@@ -49,7 +49,7 @@ NEEDED_AS_THEY_ARE = {"ENGINE_FOR_SQLALCHEMY", "PLATFORM_DATABASE_URL"}
 """The night needs what these point at; that nobody shows their password is in `test_config`."""
 
 UNUSABLE_HERE = {"WEBHOOK_URL": "", "SENDER_PASSWORD": ""}
-"""The night's mail server knows no log-in; the run that fails has both."""
+"""The night's mail server knows no log-in, which the run that fails has; nobody hears a webhook."""
 
 
 BROKEN_NOW = {"SENDER_PASSWORD": CANARY}

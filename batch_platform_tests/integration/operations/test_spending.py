@@ -59,6 +59,16 @@ def test_days_left_cost_what_the_last_week_did() -> None:
     assert forecast(days, TODAY) == pytest.approx(200 + 10 + 9 * 10)
 
 
+def test_days_before_the_first_call_cost_nothing_and_tell_nothing() -> None:
+    amounts = {date(2026, 11, 20): 30.0, TODAY: 154.0}
+    days = [
+        DayCost(day, {"chats": amounts[day]} if day in amounts else {})
+        for day in (date(2026, 11, 1) + timedelta(days=n) for n in range(21))
+    ]
+    assert forecast(days, TODAY) == pytest.approx(30 + 154 + 9 * 30)
+    assert forecast(days[-1:], TODAY) == pytest.approx(154 + 9 * 154)
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=31), st.integers(1, 28))
 def test_the_forecast_is_never_below_what_was_spent(amounts: list[float], day: int) -> None:
     today = date(2026, 2, day)
