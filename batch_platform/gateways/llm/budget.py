@@ -104,6 +104,7 @@ class Budget:
         self._calls = 0
         self._uncommitted = 0.0
         self._freed = asyncio.Event()
+        self._times_freed = 0
         self._one_at_a_time = asyncio.Lock()
 
     async def reserve(self, most_krw: float) -> None:
@@ -121,8 +122,11 @@ class Budget:
             async with self._one_at_a_time:
                 if self._take(most_krw):
                     return
+                times_freed = self._times_freed
                 if await self._ask_for_more(self._shared, most_krw):
                     continue
+            if self._times_freed != times_freed:
+                continue  # what was refused counted calls that have ended since
             if not self._calls and self._uncommitted < _NOTHING_KRW:
                 raise BudgetExceededError(
                     "The next model call could pass the day's budget",
@@ -153,7 +157,7 @@ class Budget:
         self._in_flight -= most_krw
         self._calls -= 1
         self._uncommitted += paid_krw
-        self._freed.set()
+        self._note_freed()
 
     def committed(self, krw: float) -> None:
         """Say that the ledger has charged this much of what was paid."""
@@ -161,7 +165,11 @@ class Budget:
             self._uncommitted = max(0.0, self._uncommitted - krw)
             # What was charged is no longer this owner's to hold.
             self._held = max(0.0, self._held - krw)
-            self._freed.set()
+            self._note_freed()
+
+    def _note_freed(self) -> None:
+        self._times_freed += 1
+        self._freed.set()
 
     async def release(self) -> None:
         """Give back what is set aside."""
