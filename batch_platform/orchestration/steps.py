@@ -1,14 +1,14 @@
 """How a step works on its partition: alone, and again later when something failed for now."""
 
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from batch_platform.core.errors import RetryableError
-from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db import Hold, PlatformDb
 from batch_platform.orchestration.partitions import partition_days
 from batch_platform.orchestration.results import MadePartition, materialized_partitions
 
@@ -39,9 +39,7 @@ def working_on_partition(
         yield
 
 
-def holding(
-    context: dg.AssetExecutionContext, db: PlatformDb
-) -> Callable[[Sequence[str]], AbstractContextManager[None]]:
+def holding(context: dg.AssetExecutionContext, db: PlatformDb) -> Hold:
     """What a workflow of many partitions calls to hold some of its step's at a time."""
     asset, holder = context.asset_key.to_user_string(), f"run {context.run.run_id}"
     return lambda partitions: db.hold_all(asset, partitions, holder=holder)

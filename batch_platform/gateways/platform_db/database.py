@@ -4,8 +4,8 @@ Connections are opened when needed and closed after: a nightly platform opens fe
 across a model's answer. No SQL about what is stored belongs here.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, LiteralString
 
 import psycopg
@@ -35,6 +35,13 @@ _SESSION_OPTIONS = {
 }
 _APPLICATION_NAME_LENGTH = 63
 _STREAMED_ROWS = 5_000
+
+
+Hold = Callable[[Sequence[str]], AbstractContextManager[None]]
+"""Makes the caller the only one that works on partitions, by their keys, while a block runs.
+
+What a workflow of many partitions is handed; see `PlatformDb.hold_all`.
+"""
 
 
 class PlatformDb:

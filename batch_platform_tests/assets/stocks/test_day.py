@@ -182,8 +182,8 @@ def test_the_portal_serves_the_same_rows_and_its_key_reaches_nothing(world: Worl
 def test_a_range_that_is_tried_again_does_not_ask_again_for_what_it_has_written(
     world: World,
 ) -> None:
-    def hold(days: Sequence[date]) -> AbstractContextManager[None]:
-        return world.db.hold_all("stocks/daily_prices", [str(day) for day in days], holder="test")
+    def hold(days: Sequence[str]) -> AbstractContextManager[None]:
+        return world.db.hold_all("stocks/daily_prices", days, holder="test")
 
     def land() -> PricesOutcome:
         with (

@@ -1,7 +1,7 @@
 """The dispatcher under Dagster's own sensor daemon, in this process, with a clock that the test
 moves: everything is real but the time and the jobs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -138,8 +138,17 @@ def world_in(
     platform_db: PlatformDb,
     definitions: dg.Definitions,
     monkeypatch: pytest.MonkeyPatch,
+    made: Sequence[tuple[str, str]] = (),
 ) -> World:
-    """A platform of these definitions that stands at the first moment, as if it had never run."""
+    """A platform of these definitions that stands at the first moment, as if it had never run.
+
+    Args:
+        workspace: Dagster over the definitions.
+        platform_db: The platform's database.
+        definitions: What there is.
+        monkeypatch: Sets Dagster's clock.
+        made: Asset and partition of what is there before the daemon looks first.
+    """
     now = Now()
     Given.db, Given.clock = platform_db, now
     monkeypatch.setattr("dagster._time._mockable_get_current_datetime", now)
@@ -153,6 +162,9 @@ def world_in(
     monkeypatch.setitem(instance.run_coordinator.__dict__, "_db", platform_db)
     with platform_db.connect("test") as connection, connection.transaction():
         store.note_jobs(connection, jobs_of(definitions.get_repository_def()))
-    made = World(platform_db, now, instance, workspace)
-    made.daemon_turn()  # from now on it was never down
-    return made
+    for asset, partition in made:
+        event = dg.AssetMaterialization(dg.AssetKey(asset.split("/")), partition=partition)
+        instance.report_runless_asset_event(event)
+    world = World(platform_db, now, instance, workspace)
+    world.daemon_turn()  # from now on it was never down
+    return world

@@ -3,8 +3,7 @@
 Gateways, settings and the clock are handed in; neither Dagster nor SQL is known here.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 
@@ -26,15 +25,12 @@ from batch_platform.domains.stocks.financials.models import (
 )
 from batch_platform.domains.stocks.financials.store import FinancialStore, Landed, Valued
 from batch_platform.gateways.opendart import MOST_COMPANIES, Corporation, OpenDart
-from batch_platform.gateways.platform_db import PlatformDb, RowChanges
+from batch_platform.gateways.platform_db import Hold, PlatformDb, RowChanges
 
 CORP_CODES = "stocks/corp_codes"
 STATEMENTS = "stocks/financial_statements"
 RATIOS = "stocks/financial_ratios"
 VALUATIONS = "stocks/valuations"
-
-Hold = Callable[[Sequence[str]], AbstractContextManager[None]]
-"""Holds partitions of the asset that is made, by their keys, while a block runs."""
 
 
 @dataclass(frozen=True, slots=True)

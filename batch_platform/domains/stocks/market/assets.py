@@ -4,7 +4,6 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from datetime import date
 from typing import Any
 
@@ -35,7 +34,11 @@ from batch_platform.orchestration.results import (
     stopwatch,
     table_metadata,
 )
-from batch_platform.orchestration.steps import trying_again_later, working_on_partition
+from batch_platform.orchestration.steps import (
+    holding,
+    trying_again_later,
+    working_on_partition,
+)
 
 _OWNERS = ["team:stocks"]
 _PREFIX = "stocks"
@@ -97,7 +100,7 @@ def listings(
             days,
             sources=MarketSources(krx, public_data),
             db=platform_db,
-            hold=_holding(context, platform_db),
+            hold=holding(context, platform_db),
             options=_options(context, config, settings),
             progress=progress.for_step(context),
         )
@@ -159,7 +162,7 @@ def daily_prices(
             days,
             sources=MarketSources(krx, public_data),
             db=platform_db,
-            hold=_holding(context, platform_db),
+            hold=holding(context, platform_db),
             options=_options(context, config, settings),
             progress=progress.for_step(context),
         )
@@ -208,23 +211,6 @@ def price_report(
             "missing_days": file.missing_days,
         },
     )
-
-
-class _Holding:
-    """Holds some days of a step's asset; see `PlatformDb.hold_all`."""
-
-    def __init__(self, context: dg.AssetExecutionContext, db: PlatformDb) -> None:
-        self._asset = context.asset_key.to_user_string()
-        self._holder = f"run {context.run.run_id}"
-        self._db = db
-
-    def __call__(self, days: Sequence[date]) -> AbstractContextManager[None]:
-        keys = [day.isoformat() for day in days]
-        return self._db.hold_all(self._asset, keys, holder=self._holder)
-
-
-def _holding(context: dg.AssetExecutionContext, db: PlatformDb) -> _Holding:
-    return _Holding(context, db)
 
 
 def _options(

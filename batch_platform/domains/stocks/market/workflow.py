@@ -6,7 +6,7 @@ Gateways are handed in; neither Dagster nor SQL is known here.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -36,14 +36,11 @@ from batch_platform.domains.stocks.market.sources import (
 )
 from batch_platform.domains.stocks.market.store import MarketStore
 from batch_platform.gateways.market_rows import Market
-from batch_platform.gateways.platform_db import PartitionTransaction, PlatformDb
+from batch_platform.gateways.platform_db import Hold, PartitionTransaction, PlatformDb
 
 _DAYS_A_CHUNK = 64
 _DAYS_AT_ONCE = 2
 """Days asked for at the same time in a range: two calls each."""
-
-HoldDays = Callable[[Sequence[date]], AbstractContextManager[None]]
-"""Makes the caller the only one that works on some days while a block runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def land_prices(
     *,
     sources: MarketSources,
     db: PlatformDb,
-    hold: HoldDays,
+    hold: Hold,
     options: WritingOptions,
     progress: ProgressReport = unheard,
 ) -> PricesOutcome:
@@ -80,7 +77,7 @@ def land_prices(
         days: Calendar days, in order.
         sources: Who is asked.
         db: The platform's database.
-        hold: Makes this the only one that works on some days.
+        hold: Holds the days with these keys.
         options: How they are written.
         progress: Hears of each day.
 
@@ -211,7 +208,7 @@ def _fetch(
 
 
 def _fetched_ahead(
-    days: Sequence[date], sources: MarketSources, calendar: TradingCalendar, hold: HoldDays
+    days: Sequence[date], sources: MarketSources, calendar: TradingCalendar, hold: Hold
 ) -> Iterator[list[tuple[date, Callable[[], pa.Table] | None]]]:
     """Yield the days in chunks, held, with the exchange's answers on their way.
 
@@ -224,7 +221,7 @@ def _fetched_ahead(
         for index in range(len(chunks) + 1):
             if index < len(chunks):
                 held = ExitStack()
-                held.enter_context(hold(chunks[index]))
+                held.enter_context(hold([f"{day}" for day in chunks[index]]))
                 begun.append((held, _begun(chunks[index], sources, calendar, pool)))
             if index > 0:
                 _, asked = begun[0]
@@ -252,7 +249,7 @@ def land_listings(
     *,
     sources: MarketSources,
     db: PlatformDb,
-    hold: HoldDays,
+    hold: Hold,
     options: WritingOptions,
     progress: ProgressReport = unheard,
 ) -> ListingsOutcome:
@@ -262,7 +259,7 @@ def land_listings(
     calendar = store.calendar()
     outcome = ListingsOutcome()
     for number, day in enumerate(days, 1):
-        with hold([day]):
+        with hold([f"{day}"]):
             reason = calendar.closing_reason(day)
             table: pa.Table | None = None
             if reason is not None:
