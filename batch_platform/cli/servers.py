@@ -38,10 +38,9 @@ from batch_platform.core.errors import (
     RetryableError,
 )
 from batch_platform.core.redaction import redactor
-from batch_platform.core.settings import PROJECT_ROOT, Settings
+from batch_platform.core.settings import Settings
 
 HOST = "127.0.0.1"
-_CODE_MODULE = "batch_platform.definitions"
 _CODE_LOCATION = "batch_platform"
 _READY_SECONDS = 120
 _STOP_SECONDS = 20
@@ -131,9 +130,8 @@ class _Servers:
         level = settings.platform.log_level.lower()
         commands = {
             "code-server": [
-                "dagster", "code-server", "start", "--socket", code_socket,
-                "--module-name", _CODE_MODULE, "--working-directory", str(PROJECT_ROOT),
-                "--location-name", _CODE_LOCATION, "--log-level", level, *_JSON_LINES,
+                "batch_platform.code_server", "--socket", code_socket, "--log-level", level,
+                *_JSON_LINES,
             ],
             "webserver": [
                 "dagster_webserver", "--host", HOST, "--port", str(port),

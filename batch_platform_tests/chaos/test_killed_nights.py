@@ -145,7 +145,7 @@ def test_a_night_completes_whatever_is_killed_in_it(platform: Platform) -> None:
     # The code server, with which its runs go.
     second = first + timedelta(days=1)
     platform.begin(second)
-    platform.kill("code-server start")
+    platform.kill("batch_platform.code_server")
     assert platform.wait_for_night(second) == ["FAILURE", "SUCCESS"]
 
     # PostgreSQL, under everything.
