@@ -16,7 +16,9 @@ from batch_platform.api.pages import files, inbox, morning, sign_in, spending
 from batch_platform.api.pages.rendering import error_page, wants_page
 from batch_platform.api.problems import install
 from batch_platform.api.routes import (
+    alerts,
     costs,
+    deadlines,
     fortunes,
     health,
     metrics,
@@ -41,6 +43,8 @@ _GUARDED: tuple[APIRouter, ...] = (
     fortunes.router,
     costs.router,
     quarantine.router,
+    alerts.router,
+    deadlines.router,
     metrics.router,
 )
 """Routers whose every route needs a token. A domain's router is added here."""

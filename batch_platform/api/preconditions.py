@@ -1,4 +1,4 @@
-"""ETags of what has versions, and what `If-Match` says about them (RFC 9110, 13.1.1)."""
+"""Numbers and ETags of what has versions, and what `If-Match` says of them (RFC 9110, 13.1.1)."""
 
 import re
 from typing import Annotated
@@ -6,6 +6,9 @@ from typing import Annotated
 from fastapi import Header
 
 from batch_platform.api.problems import ProblemError
+
+LARGEST_ID = 10**15
+"""More than there will ever be, and exact in every JSON reader."""
 
 IfMatch = Annotated[
     str | None,

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from batch_platform.api.preconditions import LARGEST_ID
 from batch_platform.operations.schedules import (
     Frequency,
     MissedPolicy,
@@ -37,10 +38,6 @@ EXAMPLE = {
     "minute": 0,
     "is_active": True,
 }
-
-
-LARGEST_ID = 10**15
-"""More than there will ever be, and exact in every JSON reader."""
 
 
 def _storable(value: Any) -> Any:

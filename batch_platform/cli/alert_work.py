@@ -7,9 +7,11 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from rich.markup import escape
+
 from batch_platform.cli.console import marked, out, show_table
 from batch_platform.core.days import utc_now
-from batch_platform.core.errors import NotFoundError, PermanentError, PlatformError
+from batch_platform.core.errors import PermanentError
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_services import open_platform_db
@@ -17,9 +19,9 @@ from batch_platform.operations.incidents.models import Channel, Severity
 from batch_platform.operations.incidents.outbox import (
     configured_channels,
     incident_book,
-    send_test_message,
+    send_test_messages,
 )
-from batch_platform.operations.incidents.routes import AlertRoute, ways
+from batch_platform.operations.incidents.routes import AlertRoute
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.resources.roles import active_settings
 
@@ -140,12 +142,7 @@ def add_route(changes: Mapping[str, Any]) -> None:
 def edit_route(number: int, changes: Mapping[str, Any]) -> None:
     """Change a route and show all."""
     book = _book(active_settings())
-    before = next((each for each in book.routes() if each.route_id == number), None)
-    if before is None:
-        raise NotFoundError(
-            f"There is no alert route {number}", "batch-platform alerts routes list"
-        )
-    book.edit_route(replace(before, **changes), utc_now(), changed_by=getpass.getuser())
+    book.edit_route(replace(book.route(number), **changes), utc_now(), changed_by=getpass.getuser())
     show_routes()
 
 
@@ -159,27 +156,17 @@ def send_test(domain: str, severity: str) -> bool:
     """Send a test message wherever such an incident would be told; tell whether all arrived."""
     settings = active_settings()
     chosen = _one_of(Severity, "--severity", severity)
-    found = ways(
-        _book(settings).routes(),
-        configured_channels(settings),
-        domain=domain,
-        severity=chosen,
-        now=utc_now(),
-        zone=settings.platform.zone,
-    )
-    if not found:
+    tried = send_test_messages(
+        _book(settings).routes(), Mailer(settings.mail), settings, utc_now(),
+        domain=domain, severity=chosen,
+    )  # fmt: skip
+    if not tried:
         out.print("[yellow]아무 데도 가지 않습니다[/yellow]: 그런 사건을 위한 길이 없습니다.")
         return False
-    is_fine = True
-    for way in found:
-        try:
-            where = send_test_message(way, Mailer(settings.mail), settings, utc_now())
-        except PlatformError as error:
-            is_fine = False
-            out.print(f"[red]실패[/red] {way.channel}:", str(error), soft_wrap=True)
-        else:
-            out.print(f"[green]보냄[/green] {way.channel}:", where, soft_wrap=True)
-    return is_fine
+    for each in tried:
+        mark = "[green]보냄[/green]" if each.is_sent else "[red]실패[/red]"
+        out.print(f"{mark} {each.channel}:", escape(each.said), soft_wrap=True)
+    return all(each.is_sent for each in tried)
 
 
 def _book(settings: Settings) -> IncidentBook:

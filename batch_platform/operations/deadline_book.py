@@ -26,6 +26,12 @@ def note_deadlines(db: PlatformDb, deadlines: Sequence[Deadline]) -> None:
             )
 
 
+def deadlines_noted(db: PlatformDb) -> list[Deadline]:
+    """The same for who has no connection yet."""
+    with db.connect("deadlines") as connection:
+        return noted_deadlines(connection)
+
+
 def noted_deadlines(connection: psycopg.Connection) -> list[Deadline]:
     """The deadlines that were noted last, by asset."""
     rows = connection.execute(

@@ -1,9 +1,10 @@
 """`DeadlineChanges`: deadlines that people set in place of those that domains declare."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 
+from batch_platform.core.deadlines import Deadline
 from batch_platform.gateways.platform_db import PlatformDb
 
 
@@ -18,6 +19,35 @@ class DeadlineChange:
 
     at: time | None
     days_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDeadline:
+    """A deadline as people see it: what they said, else what is noted.
+
+    Attributes:
+        at: Time of day in the platform's zone; None: it has none.
+        days_after: Days from the partition's day to the day of `at`; None without a deadline.
+        is_changed: Whether a person said so.
+    """
+
+    at: time | None
+    days_after: int | None
+    is_changed: bool
+
+
+def known_deadlines(
+    noted: Sequence[Deadline], changes: Mapping[str, DeadlineChange]
+) -> Mapping[str, KnownDeadline]:
+    """Asset → its deadline, for those who cannot ask the domains; what people said counts at once.
+
+    Args:
+        noted: As the watch over incidents noted them last.
+        changes: Asset → what a person said since or before.
+    """
+    known = {each.asset: KnownDeadline(each.at, each.days_after, False) for each in noted}
+    said = {asset: KnownDeadline(each.at, each.days_after, True) for asset, each in changes.items()}
+    return dict(sorted((known | said).items()))
 
 
 class DeadlineChanges:

@@ -1,27 +1,13 @@
 """Why a run failed, in a sentence a step, from what Dagster recorded of it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from dagster import DagsterEvent
 from dagster_shared.error import SerializableErrorInfo
 
+from batch_platform.operations.incidents.models import FailedStep
+
 _PLATFORM_ERRORS = "batch_platform."
-
-
-@dataclass(frozen=True)
-class FailedStep:
-    """A failed step: its name, the error's type and its sentence.
-
-    Attributes:
-        step: `group/asset`, or the job's name when the run failed outside of any step.
-        is_expected: Whether the platform itself raised the error, with a remedy in the sentence.
-    """
-
-    step: str
-    error_type: str
-    sentence: str
-    is_expected: bool
 
 
 def failed_steps(events: Iterable[DagsterEvent]) -> list[FailedStep]:

@@ -9,11 +9,10 @@ from pydantic import BaseModel, Field
 from batch_platform.api.access import CallerParam, guarded_router, require
 from batch_platform.api.books import Occurrences, Schedules
 from batch_platform.api.documentation import told
-from batch_platform.api.preconditions import IfMatch, etag, expected_version
+from batch_platform.api.preconditions import LARGEST_ID, IfMatch, etag, expected_version
 from batch_platform.api.problems import ProblemError
 from batch_platform.api.run_models import RunView
 from batch_platform.api.schedule_models import (
-    LARGEST_ID,
     ScheduleChanges,
     ScheduleContent,
     ScheduleContentInTheList,

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from batch_platform.gateways import mail_layout
 from batch_platform.gateways.mail import MailMessage
-from batch_platform.operations.failed_steps import FailedStep
 from batch_platform.operations.incidents.models import (
     CatchUp,
     Change,
+    FailedStep,
     Incident,
     IncidentKind,
     Severity,
@@ -34,6 +34,10 @@ _NEXT_STEPS = {
 MARKS = {
     (IncidentKind.FAILED, Change.OPENED): ("배치 실패", "배치 작업이 실패했습니다"),
     (IncidentKind.FAILED, Change.RECOVERED): ("배치 복구", "실패했던 작업이 끝났습니다"),
+    (IncidentKind.BUDGET_PASSED, Change.OPENED): ("예산 도달", "하루 예산에 닿아 멈췄습니다"),
+    (IncidentKind.BUDGET_PASSED, Change.RECOVERED): ("예산 복구", "멈췄던 작업이 끝났습니다"),
+    (IncidentKind.CHECK_FAILED, Change.OPENED): ("검사 실패", "만든 결과가 검사에 걸렸습니다"),
+    (IncidentKind.CHECK_FAILED, Change.RECOVERED): ("검사 통과", "걸렸던 검사를 통과했습니다"),
     (IncidentKind.LATE, Change.OPENED): ("배치 지연", "마감까지 끝나지 않은 작업이 있습니다"),
     (IncidentKind.LATE, Change.RECOVERED): ("지연 해소", "늦었던 작업이 끝났습니다"),
     (IncidentKind.AT_RISK, Change.OPENED): ("지연 예상", "이대로면 마감을 넘깁니다"),

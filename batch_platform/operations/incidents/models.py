@@ -11,6 +11,8 @@ class IncidentKind(StrEnum):
 
     Attributes:
         FAILED: A run failed, and no retry follows.
+        BUDGET_PASSED: A run stopped because its next model call could pass the day's budget.
+        CHECK_FAILED: A check that blocks nothing failed: what was made is there, and doubtful.
         LATE: A partition is not there in time.
         AT_RISK: A partition that is being made will not be there in time at the rate it goes.
         MISSED: A time that a job was to run, for which no run could be launched.
@@ -19,6 +21,8 @@ class IncidentKind(StrEnum):
     """
 
     FAILED = "failed"
+    BUDGET_PASSED = "budget_passed"
+    CHECK_FAILED = "check_failed"
     LATE = "late"
     AT_RISK = "at_risk"
     MISSED = "missed"
@@ -58,6 +62,8 @@ class Severity(StrEnum):
 
 SEVERITIES = {
     IncidentKind.FAILED: Severity.ERROR,
+    IncidentKind.BUDGET_PASSED: Severity.ERROR,
+    IncidentKind.CHECK_FAILED: Severity.WARNING,
     IncidentKind.LATE: Severity.ERROR,
     IncidentKind.AT_RISK: Severity.WARNING,
     IncidentKind.MISSED: Severity.ERROR,
@@ -81,6 +87,8 @@ class Trouble:
         advice: What a person should do, a Korean sentence each.
         run_id: The run that failed.
         is_made_up: Whether it happened in the sandbox.
+        check: The asset's check that failed; empty for troubles of another kind.
+        severity: How much it matters at first; by default as its kind does.
     """
 
     kind: IncidentKind
@@ -92,11 +100,34 @@ class Trouble:
     advice: Sequence[str]
     run_id: str | None
     is_made_up: bool
+    check: str = ""
+    severity: Severity | None = None
 
     @property
     def key(self) -> str:
         """What makes it this trouble and no other, however often it is seen."""
-        return f"{self.kind} {self.asset or self.job} {self.partition}"
+        subject = f"{self.asset or self.job} {self.partition}"
+        return " ".join(filter(None, (self.kind, subject, self.check)))
+
+    @property
+    def first_severity(self) -> Severity:
+        """How much it matters at first."""
+        return self.severity or SEVERITIES[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """A failed step: its name, the error's type and its sentence.
+
+    Attributes:
+        step: `group/asset`, or the job's name when the run failed outside of any step.
+        is_expected: Whether the platform itself raised the error, with a remedy in the sentence.
+    """
+
+    step: str
+    error_type: str
+    sentence: str
+    is_expected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +180,7 @@ class Incident:
         severity: How much it matters now.
         escalated_at: When people were told of it once more; None: not yet.
         muted_until: Until when nobody is told of it; None: it was never muted.
+        muted_by: Who said so last.
     """
 
     incident_id: int
@@ -160,3 +192,4 @@ class Incident:
     severity: Severity = Severity.ERROR
     escalated_at: datetime | None = None
     muted_until: datetime | None = None
+    muted_by: str = ""

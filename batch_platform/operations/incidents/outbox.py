@@ -5,15 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from batch_platform.core.days import Clock
-from batch_platform.core.errors import ConfigurationError, PlatformError, RetryableError
+from batch_platform.core.errors import (
+    ConfigurationError,
+    PermanentError,
+    PlatformError,
+    RetryableError,
+)
 from batch_platform.core.settings import PROJECT_ROOT, Settings
 from batch_platform.gateways import mail_layout
 from batch_platform.gateways.mail import Mailer, MailMessage
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.webhook import post_to_discord, post_to_slack
 from batch_platform.operations.incidents.messages import compose_incident_mail, compose_short_text
-from batch_platform.operations.incidents.models import Change, Channel, IncidentKind, Trouble
-from batch_platform.operations.incidents.routes import Way
+from batch_platform.operations.incidents.models import (
+    Change,
+    Channel,
+    IncidentKind,
+    Severity,
+    Trouble,
+)
+from batch_platform.operations.incidents.routes import AlertRoute, Way, ways
 from batch_platform.operations.incidents.store import DueMessage, IncidentBook
 
 GIVEN_UP_AFTER = timedelta(days=1)
@@ -93,12 +104,49 @@ def post_text(channel: Channel, text: str, settings: Settings) -> None:
     post(url.get_secret_value(), text)
 
 
-def send_test_message(way: Way, mailer: Mailer, settings: Settings, now: datetime) -> str:
-    """Send a message that says it is a test; return where it went.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of a test message.
 
-    Raises:
-        PlatformError: It could not be sent; the sentence says why.
+    Attributes:
+        channel: Where it was to go.
+        is_sent: Whether it went.
+        said: To whom it went, or in a sentence why it did not.
     """
+
+    channel: Channel
+    is_sent: bool
+    said: str
+
+
+def send_test_messages(
+    routes: Sequence[AlertRoute],
+    mailer: Mailer,
+    settings: Settings,
+    now: datetime,
+    *,
+    domain: str,
+    severity: Severity,
+) -> list[Trial]:
+    """Send a message that says it is a test wherever such an incident would be told, at any hour.
+
+    Returns:
+        One of each way; none when no route fits.
+    """
+    zone, configured = settings.platform.zone, configured_channels(settings)
+    found = ways(routes, configured, domain=domain, severity=severity, now=now, zone=zone)
+    return [_test(way, mailer, settings, now) for way in found]
+
+
+def _test(way: Way, mailer: Mailer, settings: Settings, now: datetime) -> Trial:
+    try:
+        said = _send_test(way, mailer, settings, now)
+    except PlatformError as error:
+        return Trial(way.channel, False, str(error))
+    return Trial(way.channel, True, said)
+
+
+def _send_test(way: Way, mailer: Mailer, settings: Settings, now: datetime) -> str:
     if way.channel is not Channel.MAIL:
         post_text(way.channel, _TEST, settings)
         return str(way.channel)
@@ -111,6 +159,10 @@ def send_test_message(way: Way, mailer: Mailer, settings: Settings, now: datetim
     )  # fmt: skip
     mail = MailMessage(f"[시험] {_TEST}", _TEST, html, recipients)
     sent = mailer.send(mail, message_id=f"<test-{now.timestamp():.0f}@batch-platform>")
+    if sent.refused:
+        raise PermanentError(
+            f"The mail server takes nothing for {', '.join(sent.refused)}", "Correct the address"
+        )
     return ", ".join(sent.accepted)
 
 

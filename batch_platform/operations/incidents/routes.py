@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from batch_platform.core.errors import PermanentError
+from batch_platform.operations.domains import DOMAINS, OPERATIONS
 from batch_platform.operations.incidents.models import Channel, Severity
 
 
@@ -21,6 +22,7 @@ class AlertRoute:
         recipients: Addresses, of mail only; those of the settings when there are none.
         from_time: In the platform's zone: earlier messages wait until then; None for any time.
         to_time: The end of these hours; earlier than `from_time` when they go over midnight.
+        version: Grows with each change; 0 for one that is not stored yet.
     """
 
     route_id: int = 0
@@ -30,6 +32,7 @@ class AlertRoute:
     recipients: tuple[str, ...] = ()
     from_time: time | None = None
     to_time: time | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,11 @@ def require_sense(route: AlertRoute) -> None:
     Raises:
         PermanentError: A value makes no sense; the sentence says which and what would.
     """
+    if route.domain not in {"", OPERATIONS, *DOMAINS}:
+        raise PermanentError(
+            f"There is no domain {route.domain!r}",
+            f"Use {', '.join((*DOMAINS, OPERATIONS))}, or none for all of them",
+        )
     if route.recipients and route.channel is not Channel.MAIL:
         raise PermanentError(
             f"{route.channel} has one address, which is in the settings",

@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.rows import dict_row
 
-from batch_platform.core.errors import NotFoundError
+from batch_platform.core.errors import NotFoundError, StaleVersionError
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.incidents.models import (
-    SEVERITIES,
     CatchUp,
     Change,
     Channel,
@@ -27,7 +26,8 @@ from batch_platform.operations.incidents.routes import AlertRoute, require_sense
 
 _COLUMNS = (
     "incident_id, kind, domain, asset, partition, job, causes, advice, run_id, is_made_up,"
-    " opened_at, last_seen_at, times_seen, recovered_at, severity, escalated_at, muted_until"
+    " opened_at, last_seen_at, times_seen, recovered_at, severity, escalated_at, muted_until,"
+    " muted_by, check_name"
 )
 
 
@@ -106,10 +106,12 @@ class IncidentBook:
         """
         with self._db.connect("incidents") as connection, connection.transaction():
             row = connection.execute(
-                "INSERT INTO operations.incidents (trouble_key, kind, domain, asset, partition,"
-                " job, causes, advice, run_id, is_made_up, severity, opened_at, last_seen_at)"
-                " VALUES (%(key)s, %(kind)s, %(domain)s, %(asset)s, %(partition)s, %(job)s,"
-                " %(causes)s, %(advice)s, %(run_id)s, %(is_made_up)s, %(severity)s, %(at)s, %(at)s)"
+                "INSERT INTO operations.incidents (trouble_key, kind, domain, asset, check_name,"
+                " partition, job, causes, advice, run_id, is_made_up, severity, opened_at,"
+                " last_seen_at)"
+                " VALUES (%(key)s, %(kind)s, %(domain)s, %(asset)s, %(check)s, %(partition)s,"
+                " %(job)s, %(causes)s, %(advice)s, %(run_id)s, %(is_made_up)s, %(severity)s,"
+                " %(at)s, %(at)s)"
                 " ON CONFLICT (trouble_key) WHERE recovered_at IS NULL DO UPDATE"
                 " SET last_seen_at = excluded.last_seen_at, run_id = excluded.run_id,"
                 " times_seen = incidents.times_seen + 1, causes = excluded.causes"
@@ -121,13 +123,14 @@ class IncidentBook:
                     "kind": trouble.kind,
                     "domain": trouble.domain,
                     "asset": trouble.asset,
+                    "check": trouble.check,
                     "partition": trouble.partition,
                     "job": trouble.job,
                     "causes": list(trouble.causes),
                     "advice": list(trouble.advice),
                     "run_id": trouble.run_id,
                     "is_made_up": trouble.is_made_up,
-                    "severity": SEVERITIES[trouble.kind],
+                    "severity": trouble.first_severity,
                     "at": at,
                 },
             ).fetchone()
@@ -158,7 +161,7 @@ class IncidentBook:
                 " RETURNING incident_id",
                 [
                     f"{trouble.key} {catch_up_id}", trouble.kind, list(trouble.causes),
-                    list(trouble.advice), trouble.is_made_up, SEVERITIES[trouble.kind],
+                    list(trouble.advice), trouble.is_made_up, trouble.first_severity,
                     row[0], at, at,
                 ],
             ).fetchone()  # fmt: skip
@@ -274,6 +277,14 @@ class IncidentBook:
             )
             return [_incident(row) for row in rows]
 
+    def muted_incidents(self, now: datetime) -> list[Incident]:
+        """Open incidents of which nobody is told now, the oldest first."""
+        return [
+            each
+            for each in self.open_incidents()
+            if each.muted_until is not None and each.muted_until > now
+        ]
+
     @contextmanager
     def due_message(self, now: datetime) -> Generator[DueMessage | None]:
         """Hold the oldest message that is due while the block sends it; None when there is none.
@@ -329,42 +340,61 @@ class IncidentBook:
             row = connection.execute(
                 "INSERT INTO operations.alert_routes"
                 f" ({_ROUTE}, changed_by, changed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-                " RETURNING route_id",
+                " RETURNING route_id, version",
                 [*_route_values(route), changed_by, at],
             ).fetchone()
         assert row is not None  # noqa: S101 - RETURNING gives one
-        return replace(route, route_id=row[0])
+        return replace(route, route_id=row[0], version=row[1])
 
-    def edit_route(self, route: AlertRoute, at: datetime, *, changed_by: str) -> None:
-        """Put a route in place of the one of its number.
+    def route(self, route_id: int) -> AlertRoute:
+        """The route of a number.
 
         Raises:
             NotFoundError: There is none.
+        """
+        with self._db.connect("alert routes") as connection:
+            return _existing(connection, route_id)
+
+    def edit_route(
+        self, route: AlertRoute, at: datetime, *, changed_by: str, version: int | None = None
+    ) -> AlertRoute:
+        """Put a route in place of the one of its number.
+
+        Args:
+            route: What it is from now on.
+            at: The present.
+            changed_by: Who says so.
+            version: The one that the change is based on; None when any will do.
+
+        Raises:
+            NotFoundError: There is none.
+            StaleVersionError: It was changed meanwhile.
             PermanentError: A value makes no sense.
         """
         require_sense(route)
-        with self._db.connect("alert routes") as connection:
+        with self._db.connect("alert routes") as connection, connection.transaction():
+            _require_version(connection, route.route_id, version)
             row = connection.execute(
-                f"UPDATE operations.alert_routes SET ({_ROUTE}, changed_by, changed_at)"
-                " = ROW (%s, %s, %s, %s, %s, %s, %s, %s) WHERE route_id = %s RETURNING route_id",
+                f"UPDATE operations.alert_routes SET ({_ROUTE}, changed_by, changed_at, version)"
+                " = ROW (%s, %s, %s, %s, %s, %s, %s, %s, version + 1) WHERE route_id = %s"
+                " RETURNING version",
                 [*_route_values(route), changed_by, at, route.route_id],
             ).fetchone()
-        if row is None:
-            raise _no_route(route.route_id)
+        assert row is not None  # noqa: S101 - it is locked
+        return replace(route, version=row[0])
 
-    def delete_route(self, route_id: int) -> None:
-        """Remove a route.
+    def delete_route(self, route_id: int, *, version: int | None = None) -> None:
+        """Remove a route; the arguments are those of `edit_route`.
 
         Raises:
             NotFoundError: There is none.
+            StaleVersionError: It was changed meanwhile.
         """
-        with self._db.connect("alert routes") as connection:
-            row = connection.execute(
-                "DELETE FROM operations.alert_routes WHERE route_id = %s RETURNING route_id",
-                [route_id],
-            ).fetchone()
-        if row is None:
-            raise _no_route(route_id)
+        with self._db.connect("alert routes") as connection, connection.transaction():
+            _require_version(connection, route_id, version)
+            connection.execute(
+                "DELETE FROM operations.alert_routes WHERE route_id = %s", [route_id]
+            )
 
     def _write_messages(
         self,
@@ -397,20 +427,51 @@ class IncidentBook:
 
 def _routes(connection: psycopg.Connection[Any]) -> list[AlertRoute]:
     rows = connection.execute(
-        f"SELECT route_id, {_ROUTE} FROM operations.alert_routes ORDER BY route_id"
+        f"SELECT route_id, version, {_ROUTE} FROM operations.alert_routes ORDER BY route_id"
     )
-    return [
-        AlertRoute(
-            route_id=route_id,
-            domain=domain,
-            least_severity=Severity(severity),
-            channel=Channel(channel),
-            recipients=tuple(recipients),
-            from_time=from_time,
-            to_time=to_time,
+    return [_route(row) for row in rows]
+
+
+def _existing(
+    connection: psycopg.Connection[Any], route_id: int, *, for_update: bool = False
+) -> AlertRoute:
+    row = connection.execute(
+        f"SELECT route_id, version, {_ROUTE} FROM operations.alert_routes WHERE route_id = %s"
+        + (" FOR UPDATE" if for_update else ""),
+        [route_id],
+    ).fetchone()
+    if row is None:
+        raise NotFoundError(
+            f"There is no alert route {route_id}", "List them to see which there are"
         )
-        for route_id, domain, severity, channel, recipients, from_time, to_time in rows
-    ]
+    return _route(row)
+
+
+def _require_version(
+    connection: psycopg.Connection[Any], route_id: int, version: int | None
+) -> None:
+    """Lock a route, and refuse a change that is based on an older one."""
+    found = _existing(connection, route_id, for_update=True)
+    if version is not None and version != found.version:
+        raise StaleVersionError(
+            f"The alert route {route_id} was changed meanwhile: it is version {found.version},"
+            f" not {version}",
+            "Read it again, then change it",
+        )
+
+
+def _route(row: Sequence[Any]) -> AlertRoute:
+    route_id, version, domain, severity, channel, recipients, from_time, to_time = row
+    return AlertRoute(
+        route_id=route_id,
+        version=version,
+        domain=domain,
+        least_severity=Severity(severity),
+        channel=Channel(channel),
+        recipients=tuple(recipients),
+        from_time=from_time,
+        to_time=to_time,
+    )
 
 
 def _route_values(route: AlertRoute) -> list[Any]:
@@ -418,10 +479,6 @@ def _route_values(route: AlertRoute) -> list[Any]:
         route.domain, route.least_severity, route.channel, list(route.recipients),
         route.from_time, route.to_time,
     ]  # fmt: skip
-
-
-def _no_route(route_id: int) -> NotFoundError:
-    return NotFoundError(f"There is no alert route {route_id}", "List them to see which there are")
 
 
 def _incident(row: Mapping[str, Any]) -> Incident:
@@ -437,6 +494,7 @@ def _incident(row: Mapping[str, Any]) -> Incident:
             advice=row["advice"],
             run_id=row["run_id"],
             is_made_up=row["is_made_up"],
+            check=row["check_name"],
         ),
         opened_at=row["opened_at"],
         last_seen_at=row["last_seen_at"],
@@ -445,4 +503,5 @@ def _incident(row: Mapping[str, Any]) -> Incident:
         severity=Severity(row["severity"]),
         escalated_at=row["escalated_at"],
         muted_until=row["muted_until"],
+        muted_by=row["muted_by"],
     )

@@ -17,6 +17,7 @@ from batch_platform.gateways.run_history import (
     reading_runs,
 )
 from batch_platform.operations.deadline_book import noted_deadlines
+from batch_platform.operations.domains import DOMAINS
 from batch_platform.operations.incidents.models import Incident
 from batch_platform.operations.incidents.store import IncidentBook
 from batch_platform.operations.morning import rules, store
@@ -36,7 +37,6 @@ from batch_platform.operations.schedules import store as schedule_store
 NIGHTS = 30
 _RUNS = 60
 _AWAY = timedelta(minutes=2)
-_DOMAINS = ("chats", "fortunes", "interventions", "stocks", "emotions", "backups")
 REPORTS = {"chats/report"}
 """Assets whose file can be downloaded; each partition writes a file of its own."""
 
@@ -123,7 +123,7 @@ def read_morning(
             ),
             daemon_seen_at=seen_at,
             is_daemon_away=seen_at is None or now - seen_at > _AWAY,
-            switched_off=[each for each in _DOMAINS if not settings.is_on(each)],
+            switched_off=[each for each in DOMAINS if not settings.is_on(each)],
         )
 
 
@@ -280,4 +280,4 @@ def _others(history: RunHistory | None, deadlines: Sequence[Deadline]) -> list[O
 
 
 def _place(domain: str) -> int:
-    return _DOMAINS.index(domain) if domain in _DOMAINS else len(_DOMAINS)
+    return DOMAINS.index(domain) if domain in DOMAINS else len(DOMAINS)
