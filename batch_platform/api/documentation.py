@@ -14,8 +14,8 @@ _DESCRIPTION = """Schedules, runs and results of the batch platform.
 
 Send a token with every request: `Authorization: Bearer bpt_…`, made by
 `batch-platform tokens create`. A token's scope is viewer (reads), operator (starts runs too) or
-admin (changes schedules, alerts and deadlines too). Errors are RFC 9457 problems. Addresses below `/api/` are understood
-with and without their last slash.
+admin (changes schedules, alerts and deadlines too). Errors are RFC 9457 problems. Addresses below
+`/api/` are understood with and without their last slash.
 """
 _ALWAYS = {
     421: "The host name is not known here",

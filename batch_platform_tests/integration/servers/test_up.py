@@ -77,7 +77,12 @@ def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
         assert webserver.url in command.output
 
         cut_off = launched_run(webserver, "2026-01-05")
-        for words in ("dagster_webserver", "dagster._daemon", "batch_platform.code_server", " api "):
+        for words in (
+            "dagster_webserver",
+            "dagster._daemon",
+            "batch_platform.code_server",
+            " api ",
+        ):
             victim = server(project, words)
             assert victim is not None
             os.kill(victim, signal.SIGKILL)
