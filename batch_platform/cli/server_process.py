@@ -1,5 +1,7 @@
 """One server of `up`: a child in a process group of its own whose output goes to a bounded log.
 
+Whatever the child and its own children write, the log holds JSON lines (`core.log_lines`).
+
 Which servers there are, and when they start and end, is decided in `servers`.
 """
 
@@ -7,12 +9,16 @@ import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from threading import Thread
 from typing import IO
+
+from batch_platform.core.days import Clock, utc_now
+from batch_platform.core.log_lines import as_json_line
+from batch_platform.core.redaction import Redact
 
 LOG_BYTES = 10_000_000
 LOG_FILES = 3
@@ -29,7 +35,8 @@ class ServerProcess:
         environment: Mapping[str, str],
         folder: Path,
         log: Path,
-        redact: Callable[[str], str] = str,
+        redact: Redact = str,
+        clock: Clock = utc_now,
     ) -> None:
         """Prepare it; nothing starts yet.
 
@@ -40,6 +47,7 @@ class ServerProcess:
             folder: Its working folder.
             log: File of its output; kept to three of 10 MB, its folder for the owner alone.
             redact: Takes out of a line what no log may hold.
+            clock: Of lines that do not say when they were written.
         """
         self.name = name
         self.log = log
@@ -47,6 +55,7 @@ class ServerProcess:
         self._environment = environment
         self._folder = folder
         self._redact = redact
+        self._clock = clock
         self._child: subprocess.Popen[bytes] | None = None
         log.parent.mkdir(parents=True, exist_ok=True)
         log.parent.chmod(0o700)
@@ -114,5 +123,10 @@ class ServerProcess:
     def _keep_log(self, output: IO[bytes]) -> None:
         with output:
             for line in output:
-                text = self._redact(line.decode(errors="replace").rstrip("\n"))
+                text = as_json_line(
+                    line.decode(errors="replace").rstrip("\n"),
+                    logger=self.name,
+                    redact=self._redact,
+                    now=self._clock(),
+                )
                 self._log_handler.handle(logging.makeLogRecord({"msg": text}))

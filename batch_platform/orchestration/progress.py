@@ -11,7 +11,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from batch_platform.core.days import utc_now
+from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.errors import PlatformError
 from batch_platform.core.progress import ProgressReport
 from batch_platform.gateways.platform_db import PlatformDb
@@ -27,15 +27,19 @@ class ProgressListener:
     Args:
         bar: Shows one step's progress in a terminal, given the step's name; None without one.
         db: Where it is written down, for whoever forecasts when a step ends; None: nowhere.
+        clock: The time that is written down.
+        monotonic: Seconds, by which reports are thinned out.
     """
 
     bar: Callable[[str], ProgressReport] | None = None
     db: PlatformDb | None = None
+    clock: Clock = utc_now
+    monotonic: Callable[[], float] = time.monotonic
 
     def for_step(self, context: dg.AssetExecutionContext) -> ProgressReport:
         """The report of one asset's step: throttled events, and the bar if there is one."""
-        to_log = _to_event_log(context)
-        to_table = _to_table(context, self.db) if self.db else None
+        to_log = self._to_event_log(context)
+        to_table = self._to_table(context, self.db) if self.db else None
         to_bar = self.bar(context.asset_key.to_user_string()) if self.bar else None
 
         def report(done: int, total: int | None, note: str = "") -> None:
@@ -47,40 +51,47 @@ class ProgressListener:
 
         return report
 
+    def _to_table(self, context: dg.AssetExecutionContext, db: PlatformDb) -> ProgressReport:
+        run_id, asset = context.run.run_id, context.asset_key.to_user_string()
+        partition = context.partition_key if context.has_partition_key else ""
+        first: tuple[int, datetime] | None = None
+        is_time = self._now_and_then()
 
-def _to_table(context: dg.AssetExecutionContext, db: PlatformDb) -> ProgressReport:
-    run_id, asset = context.run.run_id, context.asset_key.to_user_string()
-    partition = context.partition_key if context.has_partition_key else ""
-    first: tuple[int, datetime] | None = None
-    last = time.monotonic()
+        def report(done: int, total: int | None, note: str = "") -> None:
+            nonlocal first
+            del note
+            # What an earlier run has done already says nothing of the rate.
+            first = first or (done, self.clock())
+            if total is None or not is_time():
+                return
+            before, began_at = first
+            progress = StepProgress(
+                run_id, asset, partition, done - before, total - before, began_at, self.clock()
+            )
+            with suppress(PlatformError):  # a forecast is not worth a night
+                tell_progress(db, progress)
 
-    def report(done: int, total: int | None, note: str = "") -> None:
-        nonlocal first, last
-        del note
-        # What an earlier run has done already says nothing of the rate.
-        first = first or (done, utc_now())
-        if total is None or time.monotonic() - last < _SECONDS_BETWEEN_EVENTS:
-            return
-        last = time.monotonic()
-        done_before, began_at = first
-        progress = StepProgress(
-            run_id, asset, partition, done - done_before, total - done_before, began_at, utc_now()
-        )
-        with suppress(PlatformError):  # a forecast is not worth a night
-            tell_progress(db, progress)
+        return report
 
-    return report
+    def _to_event_log(self, context: dg.AssetExecutionContext) -> ProgressReport:
+        is_time = self._now_and_then()
 
+        def report(done: int, total: int | None, note: str = "") -> None:
+            if is_time():
+                of_total = f" of {total:,}" if total is not None else ""
+                context.log.info(f"{done:,}{of_total} done {note}".rstrip())
 
-def _to_event_log(context: dg.AssetExecutionContext) -> ProgressReport:
-    last = time.monotonic()
+        return report
 
-    def report(done: int, total: int | None, note: str = "") -> None:
-        nonlocal last
-        if time.monotonic() - last < _SECONDS_BETWEEN_EVENTS:
-            return
-        last = time.monotonic()
-        of_total = f" of {total:,}" if total is not None else ""
-        context.log.info(f"{done:,}{of_total} done {note}".rstrip())
+    def _now_and_then(self) -> Callable[[], bool]:
+        """Tell at most every 15 seconds, first after 15, that it is time."""
+        last = self.monotonic()
 
-    return report
+        def is_time() -> bool:
+            nonlocal last
+            if self.monotonic() - last < _SECONDS_BETWEEN_EVENTS:
+                return False
+            last = self.monotonic()
+            return True
+
+        return is_time

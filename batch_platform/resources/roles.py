@@ -179,10 +179,11 @@ class ProgressResource(dg.ConfigurableResource[ProgressListener]):
     """Who hears about progress beside the event log."""
 
     platform_db: dg.ResourceDependency[PlatformDb]
+    clock: dg.ResourceDependency[Clock]
 
     def create_resource(self, context: dg.InitResourceContext) -> ProgressListener:
         """The table that forecasts are made from; a command in a terminal hands in a bar."""
-        return ProgressListener(db=self.platform_db)
+        return ProgressListener(db=self.platform_db, clock=self.clock)
 
 
 class EmotionModels:
@@ -384,9 +385,10 @@ def all_resources(
     swapped: dict[str, Any] = dict(overrides or {})
     settings_role = swapped.get("settings", settings or SettingsResource())
     db_role = swapped.get("platform_db", PlatformDbResource(settings=settings_role))
+    clock_role = swapped.get("clock", ClockResource())
     return {
         "settings": settings_role,
-        "clock": ClockResource(),
+        "clock": clock_role,
         "platform_db": db_role,
         "chat_source": ChatSourceResource(settings=settings_role),
         "fortune_source": FortuneSourceResource(settings=settings_role),
@@ -398,6 +400,6 @@ def all_resources(
         "llm_opener": LlmOpenerResource(settings=settings_role, platform_db=db_role),
         "emotion_models": EmotionModelsResource(settings=settings_role, platform_db=db_role),
         "mailer": MailerResource(settings=settings_role),
-        "progress": ProgressResource(platform_db=db_role),
+        "progress": ProgressResource(platform_db=db_role, clock=clock_role),
         **swapped,
     }

@@ -4,20 +4,18 @@ import logging
 from datetime import datetime
 
 import dagster as dg
-from pydantic import SecretStr
 
-from batch_platform.core.personal_data import mask
+from batch_platform.core.redaction import redactor
 from batch_platform.core.settings import Settings
 from batch_platform.operations.incidents.outbox import LogTail
 
 _MOST_LINES = 25
 _LONGEST_LINE = 400
-_SHORTEST_SECRET = 4
-_HIDDEN = "********"
 
 
 def log_tail_of(instance: dg.DagsterInstance, settings: Settings) -> LogTail:
     """The look-up in Dagster's event log."""
+    redact = redactor(settings)
 
     def tail(run_id: str) -> list[str]:
         found = instance.get_records_for_run(run_id, limit=_MOST_LINES, ascending=False)
@@ -25,7 +23,8 @@ def log_tail_of(instance: dg.DagsterInstance, settings: Settings) -> LogTail:
         zone = settings.platform.zone
         times = [datetime.fromtimestamp(entry.timestamp, zone) for entry in entries]
         return [
-            redacted(f"{at:%H:%M:%S} {_said(entry)}", settings)
+            # Redacted before it is cut: half a number is still somebody's.
+            f"{at:%H:%M:%S} {redact(_said(entry))}"[:_LONGEST_LINE]
             for at, entry in zip(times, entries, strict=True)
         ]
 
@@ -40,13 +39,3 @@ def _said(entry: dg.EventLogEntry) -> str:
         said += f": {event.step_failure_data.error.message}"
     step = f"{entry.step_key.replace('__', '/')}: " if entry.step_key else ""
     return f"{level} {step}{' '.join(said.split())}"
-
-
-def redacted(line: str, settings: Settings) -> str:
-    """A line without personal data and without the value of any secret setting."""
-    for _, _, _, value, _ in settings.variables():
-        if isinstance(value, SecretStr):
-            secret = value.get_secret_value()
-            if len(secret) >= _SHORTEST_SECRET:
-                line = line.replace(secret, _HIDDEN)
-    return mask(line[:_LONGEST_LINE]).text

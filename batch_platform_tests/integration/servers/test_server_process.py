@@ -1,5 +1,6 @@
 """What `up` relies on for each of its servers."""
 
+import json
 import os
 import sys
 import time
@@ -30,7 +31,7 @@ def test_its_log_never_takes_more_than_its_bound(
     talkative = server(tmp_path, "for n in range(1_000): print(f'line {n}')")
     talkative.start()
     log = tmp_path / "logs" / "server.log"
-    wait_until(lambda: log.exists() and "line 999\n" in log.read_text(), 20, "the last line")
+    wait_until(lambda: log.exists() and "line 999\"" in log.read_text(), 20, "the last line")
     talkative.end(5)
     files = list(log.parent.iterdir())
     assert len(files) == LOG_FILES
@@ -48,7 +49,8 @@ def test_what_it_started_ends_with_it_even_if_it_will_not(tmp_path: Path) -> Non
     )
     stubborn.start()
     log = tmp_path / "logs" / "server.log"
-    started = int(wait_until(lambda: log.exists() and log.read_text(), 20, "its word"))
+    said = wait_until(lambda: log.exists() and log.read_text(), 20, "its word")
+    started = int(json.loads(said)["message"])
     stubborn.ask_to_end()
     start = time.monotonic()
     stubborn.end(0.5)
