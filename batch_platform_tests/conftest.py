@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -32,6 +33,10 @@ def _forget_the_developers_settings() -> None:
 
 
 _forget_the_developers_settings()
+
+# How long an example takes says how busy the machine is, not what a test is about.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True, scope="session")

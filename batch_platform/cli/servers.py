@@ -48,9 +48,6 @@ _MOST_RESTARTS_A_MINUTE = 5
 _POLL_SECONDS = 0.3
 _NAME_WIDTH = 12
 _JSON_LINES = ("--log-format", "json")
-_JSON_LINES_OF_CHILD = {"DAGSTER_CLI_API_GRPC_LOG_FORMAT": "json"}
-"""The same option for the process that a code server starts, which takes it only like this."""
-
 
 _UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
@@ -155,7 +152,7 @@ class _Servers:
                 name,
                 # -P: nothing in the working folder is taken for a module.
                 [sys.executable, "-P", "-m", *arguments],
-                environment={**os.environ, **_JSON_LINES_OF_CHILD, "DAGSTER_HOME": str(home)},
+                environment={**os.environ, "DAGSTER_HOME": str(home)},
                 # Not the project's root: there Dagster would let `.env` overrule the environment.
                 folder=home,
                 log=self.logs / f"{name}.log",

@@ -57,14 +57,16 @@ def as_json_line(text: str, *, logger: str, redact: Redact, now: datetime) -> st
         redact: Takes out what no log may hold.
         now: When it was read; its own time, if it says one, is kept.
     """
-    said = _said(text)
-    line = {"time": _time(now), "level": "INFO", "logger": logger}
-    for name in line:
-        value = said.pop(name, None)
-        if isinstance(value, str) and value:
-            line[name] = value
-    line["level"] = line["level"].upper()
-    return _dumped({**line, **redacted_texts(said, redact)})
+    line = {"time": _time(now), "level": "INFO", "logger": logger, "message": ""}
+    try:
+        said = redacted_texts(_said(text), redact)
+    except (ValueError, RecursionError):  # no JSON, or nested without end
+        said = {"message": redact(_COLOURS.sub("", text))}
+    for name in ("time", "level", "logger"):
+        if not isinstance(said.get(name), str):
+            said.pop(name, None)
+    line |= said
+    return _dumped({**line, "level": line["level"].upper()})
 
 
 def set_up_log(level: str, redact: Redact) -> None:
@@ -86,17 +88,11 @@ class _PlainLines(logging.Formatter):
 
 def _said(text: str) -> dict[str, Any]:
     if text.startswith("{"):
-        try:
-            value = json.loads(text)
-        except ValueError:
-            pass
-        else:
-            parts = cast("dict[str, Any]", value)
-            return {_OURS.get(name, name): each for name, each in parts.items()}
-    plain = _COLOURS.sub("", text)
-    console = _CONSOLE.fullmatch(plain)
+        parts = cast("dict[str, Any]", json.loads(text))
+        return {_OURS.get(name, name): each for name, each in parts.items()}
+    console = _CONSOLE.fullmatch(_COLOURS.sub("", text))
     if console is None:
-        return {"message": plain}
+        raise ValueError("words of their own")
     at = datetime.strptime(console["time"], "%Y-%m-%d %H:%M:%S %z")
     return {**console.groupdict(), "time": _time(at.astimezone(UTC))}
 

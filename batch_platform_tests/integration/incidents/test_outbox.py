@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
+import dagster as dg
 import pytest
 from aiohttp import web
 
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform.operations.incidents.log_tail import redacted
+from batch_platform.operations.incidents.log_tail import log_tail_of
 from batch_platform.operations.incidents.models import Channel, IncidentKind, Severity, Trouble
 from batch_platform.operations.incidents.outbox import (
     Sent,
@@ -251,23 +252,35 @@ def test_each_change_is_told_once_in_every_channel_though_all_are_down_for_an_ho
     assert world.book.unsent() == []
 
 
+@dg.asset
+def answers(context: dg.AssetExecutionContext) -> None:
+    """Fails, and says too much."""
+    context.log.warning("key canary-key refused for 010-1234-5678")
+    context.log.warning(f"{'x' * 376} 010-9876-5432")
+    raise ValueError("canary-key of 010-1234-5678")
+
+
 def test_a_mail_ends_with_the_log_without_secrets_or_personal_data(
     with_sink: Callable[[RunningSmtpSink], World],
 ) -> None:
     with running_smtp_sink() as sink:
         world = with_sink(sink)
         world.settings = settings_of(OPENAI_API_KEY="canary-key", SMTP_PORT=sink.port, **SMTP)
-        world.book.report(FAILED, world.now)
-        line = "10:00:00 ERROR key canary-key refused for 010-1234-5678"
         mailer = Mailer(world.settings.mail, clock=lambda: world.now)
-        tail = [redacted(line, world.settings)]
-        send_due(world.book, mailer, world.settings, lambda: world.now, lambda _run: tail)
+        with dg.DagsterInstance.ephemeral() as instance:
+            run_id = dg.materialize([answers], instance=instance, raise_on_error=False).run_id
+            world.book.report(replace(FAILED, run_id=run_id), world.now)
+            tail = log_tail_of(instance, world.settings)
+            send_due(world.book, mailer, world.settings, lambda: world.now, tail)
         (mail,) = sink.mails()
         body = mail.message.get_body(("plain",))
         assert body is not None
         text = body.get_content()
-    assert "10:00:00 ERROR key ******** refused for [전화번호_1]" in text
+    assert "WARNING answers: key ******** refused for [전화번호_1]" in text
+    assert "ValueError: ******** of [전화번호_1]" in text
     assert "canary" not in text
+    # What is cut off a long line leaves no half of a number.
+    assert "010-98" not in text
 
 
 def test_routes_decide_who_hears_of_what_and_when(platform_db: PlatformDb, chat: Chat) -> None:

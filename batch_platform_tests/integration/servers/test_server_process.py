@@ -31,7 +31,7 @@ def test_its_log_never_takes_more_than_its_bound(
     talkative = server(tmp_path, "for n in range(1_000): print(f'line {n}')")
     talkative.start()
     log = tmp_path / "logs" / "server.log"
-    wait_until(lambda: log.exists() and "line 999\"" in log.read_text(), 20, "the last line")
+    wait_until(lambda: log.exists() and 'line 999"' in log.read_text(), 20, "the last line")
     talkative.end(5)
     files = list(log.parent.iterdir())
     assert len(files) == LOG_FILES
