@@ -7,6 +7,7 @@ import dagster as dg
 
 from batch_platform.core.redaction import redactor
 from batch_platform.core.settings import Settings
+from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.incidents.outbox import LogTail
 
 _MOST_LINES = 25
@@ -35,7 +36,8 @@ def _said(entry: dg.EventLogEntry) -> str:
     event = entry.dagster_event
     level = logging.getLevelName(entry.level)
     said = entry.user_message or (event.message if event else "") or ""
-    if event is not None and event.is_step_failure and event.step_failure_data.error is not None:
-        said += f": {event.step_failure_data.error.message}"
+    if event is not None and event.is_step_failure:
+        failed = failed_step(event)
+        said += f": {failed.error_type}: {failed.sentence}"
     step = f"{entry.step_key.replace('__', '/')}: " if entry.step_key else ""
     return f"{level} {step}{' '.join(said.split())}"
