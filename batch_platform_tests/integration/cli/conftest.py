@@ -22,6 +22,7 @@ from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.sandbox.sample_chats import write_sqlite
 from batch_platform.sandbox.smtp_sink import RunningSmtpSink, running_smtp_sink
 from batch_platform_tests.recording_model import RecordingModel, recording_model
+from batch_platform_tests.warm_commands import run_warm
 
 DAY = date(2025, 6, 12)
 """A Thursday of the sample, with about 100 chats; the Wednesday before has as many."""
@@ -95,7 +96,8 @@ class Installation:
         )
 
     def run(self, *arguments: str, changes: Mapping[str, str | None] | None = None) -> Ended:
-        return ended(self.start(*arguments, changes=changes))
+        environment = self.environment(changes)
+        return Ended(*run_warm(arguments, environment, self.folder, _LONGEST_SECONDS))
 
     def forget(self) -> None:
         """Leave the platform as if it had never run; the source keeps its chats."""
