@@ -43,7 +43,8 @@ def migrate(db: PlatformDb) -> None:
     """Apply what is missing. Safe to call from several processes at once.
 
     Raises:
-        ConfigurationError: The database's user may not make tables, or they are of a newer version.
+        ConfigurationError: The database's user may not make tables, they are of a newer version, or
+            somebody changed them.
         RetryableError: The server does not answer, or another process migrates for too long.
     """
     with db.connect("migrate") as lock:
@@ -58,9 +59,13 @@ def migrate(db: PlatformDb) -> None:
         try:
             command.upgrade(config, "head")
         except sqlalchemy.exc.ProgrammingError as error:
-            if not isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
-                raise
-            raise lacking_right(error.orig, db.address) from error
+            if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+                raise lacking_right(error.orig, db.address) from error
+            raise ConfigurationError(
+                f"The tables at {db.address} are not as revision {current or 'none'} left them"
+                f" ({error.orig})",
+                "Nothing was changed: restore a backup, or name another database",
+            ) from error
 
 
 def require_current(db: PlatformDb) -> None:

@@ -11,7 +11,12 @@ from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.gateways import platform_services
 from batch_platform.gateways.embedded_postgres import server_folder
 from batch_platform.gateways.leased_process import Lease, stop
-from batch_platform.gateways.platform_db.migrations import newest_revision
+from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db.migrations import (
+    current_revision,
+    migrate,
+    newest_revision,
+)
 from batch_platform.gateways.platform_services import (
     dagster_database_url,
     open_platform_db,
@@ -84,6 +89,19 @@ def test_a_database_of_newer_code_is_left_alone(database: str) -> None:
         connection.execute("INSERT INTO platform_migrations VALUES ('9999')")
     with pytest.raises(ConfigurationError, match="newer than this version"):
         open_platform_db(settings)
+
+
+def test_tables_that_somebody_changed_are_told_in_a_sentence_and_left_alone(database: str) -> None:
+    db = PlatformDb(database)
+    migrate(db)
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE platform_migrations SET version_num = '0015'")
+        connection.execute("DROP TABLE operations.alert_routes")
+
+    with pytest.raises(ConfigurationError, match="not as revision 0015 left them .*alert_routes"):
+        migrate(db)
+
+    assert current_revision(db) == "0015"
 
 
 def test_without_an_address_an_embedded_one_is_there_and_ready(
