@@ -98,7 +98,7 @@ def test_tables_that_somebody_changed_are_told_in_a_sentence_and_left_alone(data
         connection.execute("UPDATE platform_migrations SET version_num = '0015'")
         connection.execute("DROP TABLE operations.alert_routes")
 
-    with pytest.raises(ConfigurationError, match="not as revision 0015 left them .*alert_routes"):
+    with pytest.raises(ConfigurationError, match=r"not as revision 0015 left them .*alert_routes"):
         migrate(db)
 
     assert current_revision(db) == "0015"
