@@ -16,6 +16,7 @@ from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.delivery import mail_report
 from batch_platform.domains.chats.dry_run import DryRun, estimate_day
 from batch_platform.domains.chats.missing import missing_days
+from batch_platform.domains.chats.store import ChatStore
 from batch_platform.domains.chats.workflow import write_period_report
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_services import open_platform_db
@@ -35,6 +36,7 @@ def run_days(
     is_reported: bool,
     is_mailed: bool,
     retry_quarantined: bool = False,
+    replaces_imported: bool = False,
 ) -> None:
     """Run assets for each day in turn; a day that fails does not keep the others from running.
 
@@ -45,8 +47,9 @@ def run_days(
     """
     _say_made_up(settings)
     chosen = [*assets, *([_REPORT] if is_reported else []), *([_MAIL] if is_mailed else [])]
-    classifying = {"config": {"retry_quarantined": True}}
-    run_config = {"ops": {"chats__classifications": classifying}} if retry_quarantined else None
+    asked_for = {"retry_quarantined": retry_quarantined, "replaces_imported": replaces_imported}
+    classifying = {"config": {name: True for name, is_so in asked_for.items() if is_so}}
+    run_config = {"ops": {"chats__classifications": classifying}} if classifying["config"] else None
     failed: list[str] = []
     for day in days:
         result = run_job(
@@ -98,8 +101,18 @@ def report_period(
 def show_dry_runs(settings: Settings, days: Sequence[date]) -> None:
     """Show what classifying the days would take; ask and write nothing."""
     _say_made_up(settings)
-    source, llm = chat_source(settings), bulk_llm(settings, open_platform_db(settings))
-    runs = [estimate_day(day, source=source, llm=llm, settings=settings) for day in days]
+    db = open_platform_db(settings)
+    source, llm, store = chat_source(settings), bulk_llm(settings, db), ChatStore(db)
+    runs = [
+        estimate_day(
+            day,
+            source=source,
+            llm=llm,
+            settings=settings,
+            imported=store.imported_questions(day),
+        )
+        for day in days
+    ]
     columns = ["날짜", "채팅", "질문", "답 있음", "물을 것", "호출", "입력 토큰", "출력 토큰", "원"]
     show_table(
         "미리 보기 (아무것도 부르거나 쓰지 않았습니다)",

@@ -56,6 +56,12 @@ def batch(
         bool,
         typer.Option("--retry-quarantined", help="보류된 질문을 한 번 더 묻습니다(다시 과금)."),
     ] = False,
+    replace_imported: Annotated[
+        bool,
+        typer.Option(
+            "--replace-imported", help="이전 시스템에서 가져온 분류도 새로 묻습니다(과금)."
+        ),
+    ] = False,
     start_index: NoLongerNeeded = None,
     chunk_size: NoLongerNeeded = None,
 ) -> None:
@@ -83,6 +89,7 @@ def batch(
             is_reported=email,
             is_mailed=email,
             retry_quarantined=retry_quarantined,
+            replaces_imported=replace_imported,
         )
 
 

@@ -25,17 +25,18 @@ _JOB = "fortunes_night_job"
 _LABELS = {"love": "애정", "money": "재물", "work": "일", "health": "건강"}
 
 
-def make_day(settings: Settings, day: date, *, retry_failed: bool) -> None:
+def make_day(
+    settings: Settings, day: date, *, retry_failed: bool, replaces_imported: bool = False
+) -> None:
     """Run the night's job for one day.
 
     Raises:
         typer.Exit: It failed, or a user's fortune did; it has been said which and why.
     """
     _say_made_up(settings)
-    config = {"ops": {"fortunes__daily_fortunes": {"config": {"retry_failed": True}}}}
-    result = run_job(
-        _JOB, day.isoformat(), settings=settings, run_config=config if retry_failed else None
-    )
+    asked_for = {"retry_failed": retry_failed, "replaces_imported": replaces_imported}
+    config = {"ops": {"fortunes__daily_fortunes": {"config": asked_for}}}
+    result = run_job(_JOB, day.isoformat(), settings=settings, run_config=config)
     show_run(day.isoformat(), result)
     counts = FortuneStore(open_platform_db(settings)).counts(day)
     if counts.failed:
@@ -49,7 +50,9 @@ def make_day(settings: Settings, day: date, *, retry_failed: bool) -> None:
         raise typer.Exit(1)
 
 
-def make_one_user(settings: Settings, day: date, user_id: str) -> None:
+def make_one_user(
+    settings: Settings, day: date, user_id: str, *, replaces_imported: bool = False
+) -> None:
     """Make one user's fortune again and show it.
 
     Raises:
@@ -67,6 +70,7 @@ def make_one_user(settings: Settings, day: date, user_id: str) -> None:
         settings=settings,
         clock=utc_now,
         holder=f"command {os.getpid()}",
+        replaces_imported=replaces_imported,
     )
     if not _show(fortune):
         raise typer.Exit(1)
@@ -75,12 +79,14 @@ def make_one_user(settings: Settings, day: date, user_id: str) -> None:
 def show_dry_run(settings: Settings, day: date, user_id: str | None) -> None:
     """Show what a day would take; ask and write nothing."""
     _say_made_up(settings)
+    db = open_platform_db(settings)
     run = estimate_day(
         day,
         source=fortune_source(settings),
-        llm=bulk_llm(settings, open_platform_db(settings)),
+        llm=bulk_llm(settings, db),
         settings=settings,
         user_id=user_id,
+        imported=FortuneStore(db).imported_users(day),
     )
     reading, cost = run.reading, run.estimate
     show_table(
@@ -132,28 +138,26 @@ def _show(fortune: StoredFortune) -> bool:
         return False
     data = cast(Mapping[str, Any], fortune.data)
     score = cast(Mapping[str, Any], fortune.score)
-    lucky = data["lucky"]
-    show_table(
-        title,
-        ["무엇", "점수", "내용"],
-        [
-            ("총운", data["overall"]["score"], data["today_fortune_summary"]),
-            *(
-                (label, data[topic]["score"], data[topic]["text"])
-                for topic, label in _LABELS.items()
-            ),
-            ("오행", score["entropy_score"], data["today_element_balance_description"]),
-            ("조언", "", data["today_daily_guidance"]),
+    rows: list[tuple[object, ...]] = [
+        ("총운", data.get("overall", {}).get("score", ""), data["today_fortune_summary"]),
+        *(
+            (label, data[topic]["score"], data[topic]["text"])
+            for topic, label in _LABELS.items()
+            if topic in data
+        ),
+        ("오행", score.get("entropy_score", ""), data["today_element_balance_description"]),
+        ("조언", "", data["today_daily_guidance"]),
+    ]
+    # What an old system wrote has the three texts alone.
+    lucky = data.get("lucky")
+    if lucky:
+        luck = f"{lucky['color']} · {lucky['number']} · {lucky['direction']} · {lucky['time']}"
+        rows += [
             ("하면 좋은 일", "", data["do"]),
             ("피할 일", "", data["avoid"]),
-            (
-                "행운",
-                "",
-                f"{lucky['color']} · {lucky['number']} · {lucky['direction']} · {lucky['time']}",
-            ),
-        ],
-        right=(1,),
-    )
+            ("행운", "", luck),
+        ]
+    show_table(title, ["무엇", "점수", "내용"], rows, right=(1,))
     if fortune.is_made_up:
         out.print("[yellow]가상(샌드박스)의 글입니다[/yellow]")
     return True

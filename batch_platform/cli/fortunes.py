@@ -40,6 +40,10 @@ def generate(
         bool,
         typer.Option("--retry-failed", help="실패한 사용자를 지금 다시 묻습니다(다시 과금)."),
     ] = False,
+    replace_imported: Annotated[
+        bool,
+        typer.Option("--replace-imported", help="이전 시스템에서 가져온 운세도 새로 씁니다(과금)."),
+    ] = False,
 ) -> None:
     """기준일 다음 날의 운세를 대상 사용자마다 만듭니다. 답이 있으면 다시 묻지 않습니다."""
     from batch_platform.cli import fortune_work
@@ -58,9 +62,11 @@ def generate(
     if dry_run:
         fortune_work.show_dry_run(settings, day, user_id or None)
     elif user_id:
-        fortune_work.make_one_user(settings, day, user_id)
+        fortune_work.make_one_user(settings, day, user_id, replaces_imported=replace_imported)
     else:
-        fortune_work.make_day(settings, day, retry_failed=retry_failed)
+        fortune_work.make_day(
+            settings, day, retry_failed=retry_failed, replaces_imported=replace_imported
+        )
 
 
 @app.command(epilog="예: batch-platform fortunes show --user-id 42 --date 2026-11-22")

@@ -22,6 +22,7 @@ from batch_platform.cli import (
     deadlines,
     emotions,
     fortunes,
+    imports,
     interventions,
     platform,
     quarantine,
@@ -61,6 +62,7 @@ app.add_typer(deadlines.app, name="deadlines")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(retention.app, name="retention")
+app.add_typer(imports.app, name="import")
 app.command(epilog="예: batch-platform costs   |   batch-platform costs --days 30 --json")(
     costs.costs
 )

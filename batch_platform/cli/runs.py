@@ -164,6 +164,19 @@ def made_partitions(settings: Settings) -> Callable[[str], set[str]]:
 
 
 @contextmanager
+def opened_instance(settings: Settings) -> Generator[dg.DagsterInstance]:
+    """Open the webserver's Dagster instance, for what is no run of an asset.
+
+    Raises:
+        RetryableError: Dagster's storage does not answer.
+    """
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    logging.getLogger("dagster").setLevel(_dagster_log_level())
+    with _storage_failures_told(), dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+@contextmanager
 def _storage_failures_told() -> Generator[None]:
     try:
         yield

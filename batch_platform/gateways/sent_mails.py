@@ -5,6 +5,10 @@ the same, which mail programs show as one.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
 
 from batch_platform.core.hashing import text_id
 from batch_platform.gateways.mail import Mailer, MailMessage, SentMail
@@ -47,10 +51,10 @@ def send_once(
         return Delivery(False, (), "Nobody to send to (RECIPIENT_EMAILS)")
     key = text_id("\0".join([asset, partition, content, *sorted(message.recipients)]))
     message_id = f"<{key}@batch-platform>"
-    if not again and db.fetch_all(
-        "SELECT 1 FROM operations.sent_mails WHERE message_id = %s", [message_id]
-    ):
-        return Delivery(False, tuple(message.recipients), "The same mail was sent before")
+    if not again:
+        earlier = _sent_before(db, message_id, asset, partition)
+        if earlier:
+            return Delivery(False, tuple(message.recipients), earlier)
     sent = mailer.send(message, message_id=message_id)
     with db.connect(f"mail {asset} {partition}") as connection:
         connection.execute(
@@ -60,6 +64,36 @@ def send_once(
             [message_id, asset, partition, list(message.recipients), message.subject],
         )
     return Delivery(True, sent.accepted, _note(sent))
+
+
+def note_sent_elsewhere(
+    connection: psycopg.Connection[Any], asset: str, partition: str, import_id: int, now: datetime
+) -> None:
+    """Note that an old system mailed a partition, whatever its mail said: ours is not sent."""
+    connection.execute(
+        "INSERT INTO operations.sent_mails"
+        " (message_id, asset, partition, recipients, subject, sent_at, import_id)"
+        " VALUES (%s, %s, %s, '{}', 'Sent by the old system', %s, %s)"
+        " ON CONFLICT (message_id) DO NOTHING",
+        [f"<imported {asset} {partition}>", asset, partition, now, import_id],
+    )
+
+
+def forget_sent_elsewhere(connection: psycopg.Connection[Any], import_id: int) -> None:
+    """Take back what an import said was mailed."""
+    connection.execute("DELETE FROM operations.sent_mails WHERE import_id = %s", [import_id])
+
+
+def _sent_before(db: PlatformDb, message_id: str, asset: str, partition: str) -> str:
+    """Why the mail is not sent once more; empty when it is to be sent."""
+    rows = db.fetch_all(
+        "SELECT import_id FROM operations.sent_mails WHERE message_id = %s"
+        " OR asset = %s AND partition = %s AND import_id IS NOT NULL ORDER BY 1 NULLS FIRST",
+        [message_id, asset, partition],
+    )
+    if not rows:
+        return ""
+    return "The same mail was sent before" if rows[0][0] is None else "The old system mailed it"
 
 
 def _note(sent: SentMail) -> str:

@@ -108,6 +108,8 @@ class ClassificationsConfig(dg.Config):
 
     retry_quarantined: bool = False
     """Whether questions whose answers could not be used before are asked, and paid, once more."""
+    replaces_imported: bool = False
+    """Whether questions that an old system classified are asked, and paid for, here as well."""
 
 
 @dg.asset(
@@ -130,8 +132,9 @@ class ClassificationsConfig(dg.Config):
             "question": ("text", "The question"),
             "query_count": ("bigint", "How often it was asked that day"),
             "asked_at": ("timestamptz", "When it was asked first that day"),
-            "model": ("text", "The model that answered"),
+            "model": ("text", "The model that answered; imported when an old system did"),
             "is_made_up": ("boolean", "Whether the sandbox answered"),
+            "import_id": ("bigint", "The import that brought the row; null when made here"),
         },
     ),
 )
@@ -146,7 +149,8 @@ def classifications(
 ) -> dg.MaterializeResult[Any]:
     """One row per distinct question of the day, keyword and category the model chose.
 
-    A rerun asks only what the ledger does not hold, and replaces the day in one transaction.
+    A rerun asks only what the ledger does not hold, and replaces the day in one transaction. What
+    was imported stays.
     """
     day, seconds = partition_day(context), stopwatch()
     with working_on_partition(context, platform_db):
@@ -158,6 +162,7 @@ def classifications(
             settings=settings,
             progress=progress.for_step(context),
             retry_quarantined=config.retry_quarantined,
+            replaces_imported=config.replaces_imported,
         )
     return materialized(
         rows=outcome.rows,
@@ -169,6 +174,7 @@ def classifications(
         details={
             "questions_classified": outcome.classified,
             "questions_quarantined": outcome.quarantined,
+            "questions_imported": outcome.imported,
             "answers_from_ledger": outcome.asking.from_ledger,
             "model_calls": outcome.asking.calls,
             "cost_krw": round(outcome.asking.cost_krw, 2),

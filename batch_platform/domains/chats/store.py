@@ -6,6 +6,7 @@ Rules are in `logic`, tables in `migrations/`, what a report reads in `report_st
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from typing import LiteralString
 
 import pyarrow as pa
 
@@ -98,10 +99,30 @@ class ChatStore:
         day: date,
         questions: Iterator[pa.RecordBatch],
         classifications: Iterator[pa.RecordBatch],
+        *,
+        keeps_imported: bool,
     ) -> None:
-        """Put a day's questions and their classifications in place of what was there."""
-        transaction.overwrite("chats.questions", {"chat_date": day}, questions)
-        transaction.overwrite("chats.classifications", {"chat_date": day}, classifications)
+        """Put a day's questions and their classifications in place of what was there.
+
+        Imported ones that are kept are counted anew in the day's chats; one that is no longer among
+        them goes, as any other would.
+        """
+        where = {"chat_date": day}
+        transaction.overwrite("chats.questions", where, questions, keeps_imported=keeps_imported)
+        transaction.overwrite(
+            "chats.classifications", where, classifications, keeps_imported=keeps_imported
+        )
+        if keeps_imported:
+            _count_imported_anew(transaction, day)
+
+    def imported_questions(self, day: date) -> frozenset[str]:
+        """Ids of the day's questions that an old system classified."""
+        rows = self._db.fetch_all(
+            "SELECT question_id FROM chats.questions"
+            " WHERE chat_date = %s AND import_id IS NOT NULL",
+            [day],
+        )
+        return frozenset(row[0] for row in rows)
 
     def replace_extraction(
         self, transaction: PartitionTransaction, extraction: Extraction, is_made_up: bool
@@ -197,3 +218,26 @@ class ChatStore:
             [start, end],
         )
         return [row[0] for row in rows]
+
+
+def _count_imported_anew(transaction: PartitionTransaction, day: date) -> None:
+    transaction.connection.execute(
+        "CREATE TEMP TABLE asked ON COMMIT DROP AS SELECT input_text AS question,"
+        " count(*) AS query_count, min(created_at) AS asked_at FROM chats.raw_chats"
+        " WHERE chat_date = %s GROUP BY input_text",
+        [day],
+    )
+    tables: tuple[LiteralString, ...] = ("chats.questions", "chats.classifications")
+    for table in tables:
+        transaction.connection.execute(
+            f"DELETE FROM {table} AS row WHERE chat_date = %s AND import_id IS NOT NULL"
+            " AND NOT EXISTS (SELECT FROM asked WHERE asked.question = row.question)",
+            [day],
+        )
+        transaction.connection.execute(
+            f"UPDATE {table} AS row SET query_count = asked.query_count, asked_at = asked.asked_at"
+            " FROM asked WHERE chat_date = %s AND import_id IS NOT NULL"
+            " AND asked.question = row.question"
+            " AND (row.query_count, row.asked_at) <> (asked.query_count, asked.asked_at)",
+            [day],
+        )

@@ -48,12 +48,17 @@ _ASKED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class ClassificationOutcome:
-    """What became of a day's questions: counts, and what asking took."""
+    """What became of a day's questions: counts, and what asking took.
+
+    Attributes:
+        imported: Questions that an old system classified: not asked, and not among the others.
+    """
 
     classified: int
     quarantined: int
     rows: int
     asking: AskSummary
+    imported: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,8 @@ def read_categories(source: SourceDatabase, chats: ChatsSettings) -> CategoryCho
     Raises:
         ConfigurationError: The table is unknown, empty or contradicts the settings.
     """
-    rows = source.read_all(
-        chats.table_categories,
-        {"category_id": chats.column_category_id, "name": chats.column_category_name},
-    )
     offered = usable_categories(
-        [_category(row, chats.table_categories) for row in rows],
+        all_categories(source, chats),
         default_id=chats.default_category_id,
         excluded_ids=chats.exclude_category_ids,
         table=chats.table_categories,
@@ -88,6 +89,19 @@ def read_categories(source: SourceDatabase, chats: ChatsSettings) -> CategoryCho
         category for category in offered if category.category_id == chats.default_category_id
     )
     return CategoryChoice(offered, default)
+
+
+def all_categories(source: SourceDatabase, chats: ChatsSettings) -> list[Category]:
+    """Every row of the source's category table, those that are never offered among them.
+
+    Raises:
+        ConfigurationError: The table is unknown, or a row has no number or name.
+    """
+    rows = source.read_all(
+        chats.table_categories,
+        {"category_id": chats.column_category_id, "name": chats.column_category_name},
+    )
+    return [_category(row, chats.table_categories) for row in rows]
 
 
 def _category(row: Mapping[str, Any], table: str) -> Category:
@@ -111,10 +125,12 @@ def classify_day(
     settings: Settings,
     progress: ProgressReport,
     retry_quarantined: bool = False,
+    replaces_imported: bool = False,
 ) -> ClassificationOutcome:
     """Ask the model about every distinct question of a day and replace the day's classifications.
 
     Only what the ledger does not hold is asked. Nothing is written unless the whole day is there.
+    What an old system classified is kept and not asked, unless `replaces_imported`.
 
     Raises:
         NoDataError: The day was never read from the source.
@@ -126,8 +142,10 @@ def classify_day(
     choice = read_categories(source, chats)
     task = classification_task(choice.offered, choice.default, chats.questions_per_call)
     with Spool(_ASKED_SCHEMA) as asked, _DayRows(day, choice, settings.is_made_up, llm) as rows:
+        imported = frozenset[str]() if replaces_imported else store.imported_questions(day)
         for question in store.questions(day):
-            asked.add(asdict(question))
+            if question.question_id not in imported:
+                asked.add(asdict(question))
         waiting: dict[str, Question] = {}
         ask = llm.ask(
             task,
@@ -147,10 +165,18 @@ def classify_day(
                 _require_few(rows.quarantined, asked.rows, day, chats.quarantine_share)
         with db.replacing("chats/classifications", day.isoformat()) as transaction:
             store.replace_classifications(
-                transaction, day, rows.questions.batches(), rows.classifications.batches()
+                transaction,
+                day,
+                rows.questions.batches(),
+                rows.classifications.batches(),
+                keeps_imported=not replaces_imported,
             )
         return ClassificationOutcome(
-            rows.classified, rows.quarantined, rows.classifications.rows, ask.summary
+            rows.classified,
+            rows.quarantined,
+            rows.classifications.rows,
+            ask.summary,
+            len(imported),
         )
 
 

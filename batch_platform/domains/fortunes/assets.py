@@ -142,6 +142,8 @@ class DailyFortunesConfig(dg.Config):
 
     retry_failed: bool = False
     """Whether failed users are asked about, and paid for, again before their time."""
+    replaces_imported: bool = False
+    """Whether fortunes that an old system wrote are asked, and paid for, here as well."""
 
 
 @dg.asset(
@@ -168,9 +170,10 @@ class DailyFortunesConfig(dg.Config):
             "reason": ("text", "Why there is no fortune"),
             "attempts": ("integer", "Runs whose answer could not be used"),
             "next_retry_at": ("timestamptz", "From when a run asks again; null for never"),
-            "model": ("text", "The model that wrote"),
+            "model": ("text", "The model that wrote; imported when an old system did"),
             "is_made_up": ("boolean", "Whether the sandbox wrote"),
             "generated_at": ("timestamptz", "When this content was first there"),
+            "import_id": ("bigint", "The import that brought the row; null when made here"),
         },
     ),
 )
@@ -200,12 +203,13 @@ def daily_fortunes(
             clock=clock,
             progress=hears,
             retry_failed=config.retry_failed,
+            replaces_imported=config.replaces_imported,
         )
         if outcome.stopped_by is not None:
             context.log.error(f"Not every user was asked about: {outcome.stopped_by}")
         preview = FortuneStore(platform_db).preview(day)
         return MadePartition(
-            outcome.completed + outcome.failed,
+            outcome.completed + outcome.failed + outcome.imported,
             seconds(),
             markdown_table(["사용자", "상태", "총운", "한 줄 또는 이유"], preview),
             details=outcome.figures(),

@@ -1,6 +1,6 @@
 """What making a day's fortunes would take, counted from the app's users: nothing asked or kept."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,13 +30,17 @@ def estimate_day(
     llm: BulkLlm,
     settings: Settings,
     user_id: str | None = None,
+    imported: Collection[str] = (),
 ) -> DryRun:
-    """Count a day's users, calls, tokens and won; of one user alone when `user_id` is given."""
+    """Count a day's users, calls, tokens and won; of one user alone when `user_id` is given.
+
+    Nobody is asked about for the `imported` users: an old system wrote their fortunes.
+    """
     with sorted_users(day, source=source, settings=settings) as users:
 
         def items() -> Iterator[Item]:
             for user in users:
-                if user_id in (None, user.user_id):
+                if user_id in (None, user.user_id) and user.user_id not in imported:
                     reading = read_day(natal_chart(user.birth), user.birth, day)
                     yield Item(user.user_id, text_for_model(reading))
 

@@ -28,10 +28,12 @@ def make_one(
     settings: Settings,
     clock: Clock,
     holder: str,
+    replaces_imported: bool = False,
 ) -> StoredFortune:
     """Make a user's fortune of a day and publish it; the other users' stay as they are.
 
-    `holder` is who is at work, for whoever meets the held partition.
+    `holder` is who is at work, for whoever meets the held partition. What an old system wrote is
+    kept unless `replaces_imported`.
 
     Raises:
         PartitionBusyError: A run makes that day now.
@@ -46,6 +48,14 @@ def make_one(
                 f"User {user_id} gets no fortune of {day}",
                 "They must be in the app's table, active, and born before that day",
             )
-        write_fortunes(day, db=db, llm=llm, settings=settings, clock=clock, user_id=user_id)
+        write_fortunes(
+            day,
+            db=db,
+            llm=llm,
+            settings=settings,
+            clock=clock,
+            user_id=user_id,
+            replaces_imported=replaces_imported,
+        )
         publish_fortunes(day, db=db, source=source, settings=settings, user_id=user_id)
     return next(FortuneStore(db).fortunes(day, user_id))

@@ -252,10 +252,13 @@ class FortuneStore:
         day: date,
         fortunes: Iterator[pa.RecordBatch],
         user_id: str | None = None,
+        *,
+        keeps_imported: bool = True,
     ) -> None:
         """Put a day's fortunes, or one user's, in place of those that are there.
 
-        A fortune that says the same as before keeps the time at which it was made.
+        A fortune that says the same as before keeps the time at which it was made. Imported ones
+        stay unless `keeps_imported` is false.
         """
         connection = transaction.connection
         connection.execute(
@@ -270,12 +273,15 @@ class FortuneStore:
         where: dict[str, Any] = {"for_date": day}
         if user_id is not None:
             where["user_id"] = user_id
-        transaction.overwrite("fortunes.daily_fortunes", where, fortunes)
+        transaction.overwrite(
+            "fortunes.daily_fortunes", where, fortunes, keeps_imported=keeps_imported
+        )
         connection.execute(
             """
             UPDATE fortunes.daily_fortunes AS fortune SET generated_at = earlier.generated_at
             FROM earlier
             WHERE fortune.for_date = %s AND fortune.user_id = earlier.user_id
+              AND fortune.import_id IS NULL
               AND fortune.status = earlier.status
               AND fortune.fortune_data IS NOT DISTINCT FROM earlier.fortune_data
               AND fortune.fortune_score = earlier.fortune_score
@@ -284,6 +290,15 @@ class FortuneStore:
             """,
             [day],
         )
+
+    def imported_users(self, day: date) -> frozenset[str]:
+        """Users whose fortune of the day an old system wrote."""
+        rows = self._db.fetch_all(
+            "SELECT user_id FROM fortunes.daily_fortunes"
+            " WHERE for_date = %s AND import_id IS NOT NULL",
+            [day],
+        )
+        return frozenset(row[0] for row in rows)
 
     def counts(self, day: date) -> DayCounts:
         """How far a day has come."""
@@ -300,20 +315,33 @@ class FortuneStore:
             """,
             {"day": day, "ruleset": RULESET},
         )
-        ((fortunes,),) = self._db.fetch_all(
-            "SELECT count(*) FROM fortunes.daily_fortunes WHERE for_date = %s", [day]
+        # Who was eligible for the old system may be so no more; that fortune was read long since.
+        ((strays,),) = self._db.fetch_all(
+            """
+            SELECT count(*) FROM fortunes.daily_fortunes AS fortune
+            WHERE for_date = %(day)s AND import_id IS NULL AND NOT EXISTS (
+                SELECT FROM fortunes.eligible_users AS person
+                WHERE person.for_date = %(day)s AND person.user_id = fortune.user_id)
+            """,
+            {"day": day},
         )
-        return DayCounts(day, eligible, charted, completed, failed, fortunes - completed - failed)
+        return DayCounts(day, eligible, charted, completed, failed, strays)
 
-    def fortunes(self, day: date, user_id: str | None = None) -> Iterator[StoredFortune]:
-        """Yield a day's fortunes, failed ones among them, or one user's."""
+    def fortunes(
+        self, day: date, user_id: str | None = None, *, imported: bool | None = None
+    ) -> Iterator[StoredFortune]:
+        """Yield a day's fortunes, failed ones among them, or one user's.
+
+        `imported` takes those alone that an old system wrote, or those alone that it did not.
+        """
         for row in self._db.stream(
             f"""
             SELECT {_FORTUNE_COLUMNS} FROM fortunes.daily_fortunes
             WHERE for_date = %(day)s AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+              AND (%(imported)s::boolean IS NULL OR (import_id IS NOT NULL) = %(imported)s)
             ORDER BY user_id
             """,
-            {"day": day, "user_id": user_id},
+            {"day": day, "user_id": user_id, "imported": imported},
         ):
             yield _fortune(row)
 

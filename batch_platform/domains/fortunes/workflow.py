@@ -100,18 +100,21 @@ class FortuneOutcome:
 
     Attributes:
         stopped_by: Why not every user was asked about; None when all were.
+        imported: Users whose fortune an old system wrote: not asked, and not among the others.
     """
 
     completed: int
     failed: int
     asking: AskSummary
     stopped_by: PlatformError | None
+    imported: int = 0
 
     def figures(self) -> dict[str, int | float | str]:
         """For a person who looks at the partition."""
         return {
             "completed": self.completed,
             "failed": self.failed,
+            "imported": self.imported,
             "answers_from_ledger": self.asking.from_ledger,
             "model_calls": self.asking.calls,
             "cost_krw": round(self.asking.cost_krw, 2),
@@ -322,11 +325,13 @@ def write_fortunes(
     progress: ProgressReport = unheard,
     user_id: str | None = None,
     retry_failed: bool = False,
+    replaces_imported: bool = False,
 ) -> FortuneOutcome:
     """Have the model write about every user's day and replace the day's fortunes, or one user's.
 
     Every eligible user gets a row: a fortune, or the reason why there is none and from when it is
     tried again. When the model fails for now, what was answered stands and the rest is due at once.
+    A fortune that an old system wrote is kept and not asked for, unless `replaces_imported`.
 
     Raises:
         NoDataError: Users or charts of the day are missing.
@@ -338,15 +343,26 @@ def write_fortunes(
     _require_charts(day, db, user_id)
     is_forced = retry_failed or user_id is not None
     with Spool(CHARTED_SCHEMA) as charted, _FortuneRows(day, settings, llm, clock()) as rows:
+        imported = frozenset[str]() if replaces_imported else store.imported_users(day)
+        kept = 0
         for row in store.charted(day, user_id):
-            charted.add(row)
+            if row["user_id"] in imported:
+                kept += 1
+            else:
+                charted.add(row)
         asking = _Asking(day, charted, rows, store.failures(day), is_forced=is_forced)
         summary, stopped_by = _ask(day, llm, asking, settings, progress)
         with db.replacing("fortunes/daily_fortunes", day.isoformat()) as transaction:
-            store.replace_fortunes(transaction, day, rows.spool.batches(), user_id)
+            store.replace_fortunes(
+                transaction,
+                day,
+                rows.spool.batches(),
+                user_id,
+                keeps_imported=not replaces_imported,
+            )
         if stopped_by is not None and not rows.completed:
             raise stopped_by
-        return FortuneOutcome(rows.completed, rows.failed, summary, stopped_by)
+        return FortuneOutcome(rows.completed, rows.failed, summary, stopped_by, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,24 +540,43 @@ def publish_fortunes(
         ConfigurationError: The app's table is unknown or does not take the rows.
         RetryableError: The app's database does not answer.
     """
-    table = settings.fortunes.table_results
     store = FortuneStore(db)
-    written = dict.fromkeys(FortuneStatus, 0)
-    for status in FortuneStatus:
-        chosen = (each for each in store.fortunes(day, user_id) if each.status is status)
-        while part := list(islice(chosen, _PUBLISHED_AT_ONCE)):
-            source.upsert(
-                table,
-                of={"for_date": day},
-                key="user_id",
-                rows=[_app_row(each) for each in part],
-                when_new={"created_at": part[0].generated_at},
-                is_replacing=status is FortuneStatus.COMPLETED,
-            )
-            written[status] += len(part)
-    if not any(written.values()):
+    counts: list[int] = []
+    made = (
+        (FortuneStatus.COMPLETED, False, True),
+        (FortuneStatus.FAILED, False, False),
+        # What an old system wrote stands in the app's table, unless the app has a new one.
+        (FortuneStatus.COMPLETED, True, False),
+    )
+    for status, is_imported, is_replacing in made:
+        found = store.fortunes(day, user_id, imported=is_imported)
+        chosen = (each for each in found if each.status is status)
+        counts.append(_put(day, chosen, source, settings, is_replacing=is_replacing))
+    if not any(counts):
         raise NoDataError(f"There are no fortunes of {day}", "Materialize daily_fortunes first")
-    return Published(written[FortuneStatus.COMPLETED], written[FortuneStatus.FAILED])
+    return Published(counts[0] + counts[2], counts[1])
+
+
+def _put(
+    day: date,
+    chosen: Iterator[StoredFortune],
+    source: SourceDatabase,
+    settings: Settings,
+    *,
+    is_replacing: bool,
+) -> int:
+    count = 0
+    while part := list(islice(chosen, _PUBLISHED_AT_ONCE)):
+        source.upsert(
+            settings.fortunes.table_results,
+            of={"for_date": day},
+            key="user_id",
+            rows=[_app_row(each) for each in part],
+            when_new={"created_at": part[0].generated_at},
+            is_replacing=is_replacing,
+        )
+        count += len(part)
+    return count
 
 
 def _app_row(fortune: StoredFortune) -> dict[str, object]:

@@ -45,7 +45,12 @@ class PartitionTransaction:
         self.connection = connection
 
     def overwrite(
-        self, table: str, where: Mapping[str, Any], batches: Iterable[pa.RecordBatch]
+        self,
+        table: str,
+        where: Mapping[str, Any],
+        batches: Iterable[pa.RecordBatch],
+        *,
+        keeps_imported: bool = False,
     ) -> int:
         """Delete a partition's rows and copy the new ones in.
 
@@ -54,6 +59,7 @@ class PartitionTransaction:
             where: The partition: column → value. The batches hold these columns too.
             batches: Rows; columns are named after the table's. Text must hold no NUL characters,
                 which PostgreSQL refuses. A null is NULL, an empty text is an empty text.
+            keeps_imported: Whether rows with an `import_id` stay: done before, not to be redone.
 
         Returns:
             How many rows were written.
@@ -63,7 +69,10 @@ class PartitionTransaction:
             sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder()) for column in where
         )
         self.connection.execute(
-            sql.SQL("DELETE FROM {} WHERE {}").format(name, condition), list(where.values())
+            sql.SQL("DELETE FROM {} WHERE {}{}").format(
+                name, condition, sql.SQL(" AND import_id IS NULL" if keeps_imported else "")
+            ),
+            list(where.values()),
         )
         self._note_overwritten(table, where)
         return self.append(table, batches)

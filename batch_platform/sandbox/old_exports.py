@@ -1,0 +1,124 @@
+"""Made-up exports of the old systems, each in the format that the old system itself wrote.
+
+What they say was done is made up; whose it is (chats, users, stocks) comes from sample data.
+"""
+
+import csv
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+
+REPORT_HEADER = ("질문내용", "키워드", "카테고리", "질문횟수", "생성일시")
+KEYWORDS_HEADER = (
+    *("query_text", "keyword", "category_id", "query_count", "created_at", "batch_created_at"),
+)
+
+
+def write_csv(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    encoding: str = "utf-8-sig",
+) -> Path:
+    """Write a CSV as the old systems' users export one: with a mark, or in CP949."""
+    with path.open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+def old_classifications(
+    source: Path, day: date, *, leaves_out: int = 0
+) -> list[tuple[str, str, int, int, str, str]]:
+    """Rows of `admin_chat_keywords` for a day of the sample's chats.
+
+    Args:
+        source: The sample's SQLite file.
+        day: The day.
+        leaves_out: Questions that the old job did not get to.
+    """
+    with closing(sqlite3.connect(source)) as connection:
+        questions = connection.execute(
+            "SELECT input_text, count(*), min(created_at) FROM chattings"
+            " WHERE date(created_at) = ? AND trim(input_text) <> ''"
+            " GROUP BY input_text ORDER BY min(created_at), input_text",
+            [day.isoformat()],
+        ).fetchall()
+    batched_at = f"{day + timedelta(days=1)} 01:07:00"
+    rows: list[tuple[str, str, int, int, str, str]] = []
+    for number, (text, count, asked_at) in enumerate(questions[: len(questions) - leaves_out]):
+        if not text.strip("\u200b\ufeff\u3000\u00a0 \t\r\n"):
+            continue
+        first = (text, f"키워드{number % 7}", number % 10 + 1, count, asked_at, batched_at)
+        rows.append(first)
+        if number % 3 == 0:
+            rows.append((text, f"둘째{number % 5}", 11, count, asked_at, batched_at))
+    return rows
+
+
+def write_old_report(
+    folder: Path, day: date, rows: Iterable[Sequence[Any]], categories: Mapping[int, str]
+) -> Path:
+    """Write a day's Excel report as the old job named and laid it out (its first sheet)."""
+    workbook = openpyxl.Workbook(write_only=True)
+    sheet = workbook.create_sheet("채팅키워드분류")
+    sheet.append(REPORT_HEADER)
+    for question, keyword, category, count, _, batched_at in rows:
+        made_at = datetime.fromisoformat(batched_at)
+        cells = [openpyxl.cell.WriteOnlyCell(sheet, question), keyword, categories[category]]
+        cells[0].data_type = "s"
+        sheet.append([*cells, count, made_at])
+    for name in ("카테고리별통계", "일별통계", "상위키워드", "상위질문", "요약정보"):
+        workbook.create_sheet(name)
+    path = folder / f"채팅키워드분류보고서_{day}.xlsx"
+    workbook.save(path)
+    return path
+
+
+def old_fortune(user_id: object, for_date: date, *, number: int = 0) -> dict[str, object]:
+    """A completed row of `core_fortuneresult` as the old job wrote it: three texts, no more."""
+    summary = f"차분히 하루를 시작하면 {number}번째 반가운 소식이 찾아오는 날입니다"
+    return {
+        "user_id": user_id,
+        "for_date": for_date.isoformat(),
+        "gapja_code": (for_date.toordinal() + 1721425 + 49) % 60,
+        "gapja_name": "기해",
+        "gapja_element": "토",
+        "fortune_data": {
+            "today_fortune_summary": summary,
+            "today_element_balance_description": f"오행의 균형이 {number % 10}만큼 고릅니다.",
+            "today_daily_guidance": f"오후 {number % 12}시에 잠시 쉬어 가세요.",
+        },
+        "fortune_score": {
+            "entropy_score": 80 + number % 20,
+            "elements": {},
+            "element_distribution": {},
+            "interpretation": "고른 오행입니다.",
+            "needed_element": "수",
+        },
+        "status": "completed",
+        "created_at": f"{for_date - timedelta(days=1)}T13:00:05Z",
+        "updated_at": f"{for_date - timedelta(days=1)}T13:00:07Z",
+    }
+
+
+def write_dumpdata(path: Path, model: str, rows: Iterable[Mapping[str, object]]) -> Path:
+    """Write rows as Django's `dumpdata` does: a user is `user`, not `user_id`."""
+    items = [
+        {
+            "model": model,
+            "pk": number,
+            "fields": {name.removesuffix("_id"): value for name, value in row.items()},
+        }
+        for number, row in enumerate(rows, 1)
+    ]
+    path.write_text(json.dumps(items, ensure_ascii=False), encoding="utf-8")
+    return path
