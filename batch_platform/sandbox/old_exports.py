@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+from openpyxl.cell import WriteOnlyCell
 
 REPORT_HEADER = ("질문내용", "키워드", "카테고리", "질문횟수", "생성일시")
 KEYWORDS_HEADER = (
@@ -73,9 +74,9 @@ def write_old_report(
     sheet.append(REPORT_HEADER)
     for question, keyword, category, count, _, batched_at in rows:
         made_at = datetime.fromisoformat(batched_at)
-        cells = [openpyxl.cell.WriteOnlyCell(sheet, question), keyword, categories[category]]
-        cells[0].data_type = "s"
-        sheet.append([*cells, count, made_at])
+        text = WriteOnlyCell(sheet, question)
+        text.data_type = "s"  # a question that begins with = is no formula
+        sheet.append([text, keyword, categories[category], count, made_at])
     for name in ("카테고리별통계", "일별통계", "상위키워드", "상위질문", "요약정보"):
         workbook.create_sheet(name)
     path = folder / f"채팅키워드분류보고서_{day}.xlsx"
