@@ -150,7 +150,10 @@ def backup_copies(
             "taken_at": ("timestamptz", "When; the same for all of a week"),
             "row_count": ("bigint", "Rows in the copy"),
             "checksum": ("text", "Sum of the rows' 64-bit hashes"),
-            "method": ("text", "What was hashed: record or text"),
+            "method": (
+                "text",
+                "How a row was hashed: columns; once record or text",
+            ),
             "size_bytes": ("bigint", "What the copy takes"),
             "seconds": ("double precision", "How long copying and counting took"),
             "is_made_up": ("boolean", "Whether the rows are the sandbox's"),

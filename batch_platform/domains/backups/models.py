@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from batch_platform.gateways.pg_tools.contents import Method
+
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 VERIFICATION_NAME = "verification.json"
@@ -47,7 +49,7 @@ class TableFigures(_Frozen):
     name: str
     rows: int
     checksum: str
-    method: Literal["record", "text"]
+    method: Method
 
 
 class DatabaseFigures(_Frozen):
@@ -97,7 +99,7 @@ class ChangedPartition(_Frozen):
     where: dict[str, str | None]
     rows: int
     checksum: str
-    method: Literal["record", "text"]
+    method: Method
     file: str
 
 
@@ -239,7 +241,7 @@ class TableSnapshot:
         week: Its partition, named after a Sunday.
         taken_at: UTC.
         checksum: Of the rows when it was taken.
-        method: How they were hashed: `record` or `text`.
+        method: How they were hashed; see `pg_tools.contents.Method`.
         is_there: Whether the copy still exists: dumps do not hold it.
     """
 
@@ -250,7 +252,7 @@ class TableSnapshot:
     taken_at: datetime
     row_count: int
     checksum: str
-    method: str
+    method: Method
     size_bytes: int
     seconds: float
     is_made_up: bool

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from batch_platform.domains.backups.models import TableSnapshot
-from batch_platform.gateways.pg_tools.contents import Method, content_of_table, steady
+from batch_platform.gateways.pg_tools.contents import content_of_table, steady
 from batch_platform.gateways.platform_db import PlatformDb
 
 SCHEMA = "snapshots"
@@ -352,7 +352,6 @@ def _raise_sequences(
 def _require_content(
     connection: psycopg.Connection, snapshot: TableSnapshot, schema: str, name: str
 ) -> None:
-    method: Method = "record" if snapshot.method == "record" else "text"
-    found = content_of_table(connection, schema, name, method=method)
+    found = content_of_table(connection, schema, name, method=snapshot.method)
     if (found.rows, found.checksum) != (snapshot.row_count, snapshot.checksum):
         raise ContentDiffersError(f"{schema}.{name}")

@@ -4,10 +4,10 @@ Source of the drill: `pg_export_snapshot`, a dump of that snapshot, and the same
 it and in the restored copy. The figures do not depend on the order of rows.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -15,8 +15,46 @@ from psycopg import sql
 from batch_platform.core.errors import RetryableError
 from batch_platform.gateways.platform_db import PlatformDb
 
-Method = Literal["record", "text"]
-"""How a row is hashed: as PostgreSQL hashes it, or its text where a column's type has no hash."""
+Method = Literal["columns", "record", "text"]
+"""How a row is hashed: `columns`, each by its type, which is three times as fast as the others.
+
+The others are what older backups and snapshots were counted by: as PostgreSQL hashes a row, or its
+text where a column's type has no hash.
+"""
+
+_COLUMNS = """
+    SELECT attname, CASE WHEN typnamespace = 'pg_catalog'::regnamespace THEN typname END, attnotnull
+    FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+    WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass
+      AND attnum > 0 AND NOT attisdropped
+    ORDER BY attnum
+"""
+_WHOLE_NUMBER = "hashint8extended({seed}, {column}::bigint)"
+_TEXT = 'hashtextextended({column}::text COLLATE "C", {seed})'
+_HASHES: Mapping[str, LiteralString] = {
+    # PostgreSQL's hash of a bigint folds it to 32 bits first; a seed counts whole.
+    "int2": _WHOLE_NUMBER,
+    "int4": _WHOLE_NUMBER,
+    "int8": _WHOLE_NUMBER,
+    "bool": "hashint8extended({seed}, {column}::int::bigint)",
+    "float4": "hashfloat4extended({column}, {seed})",
+    "float8": "hashfloat8extended({column}, {seed})",
+    "numeric": "hash_numeric_extended({column}, {seed})",
+    "date": "CASE WHEN isfinite({column})"
+    " THEN hashint8extended({seed}, ({column} - DATE '2000-01-01')::bigint)"
+    " ELSE " + _TEXT + " END",
+    "timestamp": "timestamp_hash_extended({column}, {seed})",
+    "timestamptz": "timestamp_hash_extended({column} AT TIME ZONE 'UTC', {seed})",
+    "uuid": "uuid_hash_extended({column}, {seed})",
+    "jsonb": "jsonb_hash_extended({column}, {seed})",
+}
+"""Type → hash of a column of it; any other's is that of its text.
+
+Not what the catalogue says of a type: an enum's hash, say, is that of a number which a restored
+copy has not.
+"""
+_NULL = 0x9E37_79B9_7F4A_7C15
+"""Times the column's number, in 63 bits, stands for NULL; the golden ratio spreads it."""
 
 _STEADY_SESSION = (
     # What a row's text looks like, and that nothing ends a long transaction.
@@ -189,29 +227,23 @@ def content_of_table(
     schema: str,
     name: str,
     *,
-    method: Method | None = None,
+    method: Method = "columns",
     where: sql.Composable | None = None,
 ) -> TableContent:
     """Count and sum one table.
 
     Args:
-        connection: Where to; in `method` None a failed try must not end its transaction, so a
-            savepoint is used.
+        connection: Where to.
         schema: Its schema.
         name: Its name.
-        method: How to hash; None finds out.
+        method: How to hash: as what it is compared with was.
         where: Condition on the rows, `row_` being one of them.
     """
-    if method is None:
-        try:
-            with connection.transaction():
-                return content_of_table(connection, schema, name, method="record", where=where)
-        except psycopg.errors.UndefinedFunction:
-            method = "text"
     hashed = {
-        "record": sql.SQL("hash_record_extended(row_, 0)"),
-        "text": sql.SQL("hashtextextended(row_::text, 0)"),
-    }[method]
+        "columns": lambda: _row_hash(connection, schema, name),
+        "record": lambda: sql.SQL("hash_record_extended(row_, 0)"),
+        "text": lambda: sql.SQL("hashtextextended(row_::text, 0)"),
+    }[method]()
     query = sql.SQL("SELECT count(*), coalesce(sum({}), 0)::text FROM {} AS row_ {}").format(
         hashed,
         sql.Identifier(schema, name),
@@ -219,6 +251,28 @@ def content_of_table(
     )
     rows, checksum = connection.execute(query).fetchone() or (0, "0")
     return TableContent(schema, name, rows, checksum, method)
+
+
+def _row_hash(connection: psycopg.Connection, schema: str, name: str) -> sql.Composable:
+    """SQL of a row's 64-bit hash: its columns' hashes, each with a seed of its own, hashed again.
+
+    Hashed again, because a sum over rows of what is merely added up could not tell rows that
+    exchanged a value.
+    """
+    hashes: list[sql.Composable] = []
+    for number, (column, type_name, is_never_null) in enumerate(
+        connection.execute(_COLUMNS, [schema, name]), 1
+    ):
+        hashed: sql.Composable = sql.SQL(_HASHES.get(type_name, _TEXT)).format(
+            column=sql.Identifier("row_", column), seed=sql.Literal(number)
+        )
+        if not is_never_null:
+            null = number * _NULL % 2**63
+            hashed = sql.SQL("coalesce({}, {})").format(hashed, sql.Literal(null))
+        hashes.append(hashed)
+    if not hashes:
+        return sql.SQL("1::bigint")
+    return sql.SQL("hashint8extended(0, {})").format(sql.SQL(" # ").join(hashes))
 
 
 def steady(connection: psycopg.Connection) -> None:

@@ -28,7 +28,7 @@ def test_a_night_leaves_a_backup_that_was_restored(world: World) -> None:
     }
     assert tables["public.notes"].rows == 20
     # What no row hash exists for is hashed as text.
-    assert tables["public.notes"].method == "text"
+    assert tables["public.notes"].method == "columns"
     assert made.metadata("database_backup")["size_bytes"] == backup.manifest.size_bytes
     assert not list((world.folder / "home" / "scratch").iterdir())
 
