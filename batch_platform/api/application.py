@@ -12,7 +12,7 @@ from batch_platform.api.access import GuardedRoute, TokenGate
 from batch_platform.api.database import ApiDatabase
 from batch_platform.api.documentation import document, scopes_of
 from batch_platform.api.edge import SECURITY_HEADERS, Edge
-from batch_platform.api.pages import files, inbox, morning, sign_in, spending
+from batch_platform.api.pages import admission, files, inbox, morning, sign_in, spending
 from batch_platform.api.pages.rendering import error_page, wants_page
 from batch_platform.api.problems import install
 from batch_platform.api.routes import (
@@ -52,8 +52,8 @@ _GUARDED: tuple[APIRouter, ...] = (
 _PAGES: tuple[APIRouter, ...] = (morning.router, inbox.router, spending.router)
 """Routers of pages, whose every route needs a session."""
 
-_OPEN_PAGES: tuple[APIRouter, ...] = (sign_in.router, files.router)
-"""What a browser may see before somebody has signed in."""
+_OPEN: tuple[APIRouter, ...] = (sign_in.router, files.router, admission.router)
+"""What may be asked before somebody has signed in."""
 
 
 def create_app(
@@ -101,11 +101,11 @@ def create_app(
     for router in (*_GUARDED, *_PAGES):
         _require_guard(router)
         app.include_router(router)
-    for router in _OPEN_PAGES:
+    for router in _OPEN:
         app.include_router(router)
     routes = [
         route
-        for router in (health.router, *_GUARDED, *_PAGES, *_OPEN_PAGES)
+        for router in (health.router, *_GUARDED, *_PAGES, *_OPEN)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
