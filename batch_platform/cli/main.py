@@ -30,6 +30,7 @@ from batch_platform.cli import (
     schedules,
     stocks,
     tokens,
+    workers,
 )
 from batch_platform.cli.console import WarningLines, err, out, show_error
 from batch_platform.core.errors import ConfigurationError, PlatformError
@@ -66,6 +67,9 @@ app.add_typer(imports.app, name="import")
 app.command(epilog="예: batch-platform costs   |   batch-platform costs --days 30 --json")(
     costs.costs
 )
+app.command(
+    epilog="예: batch-platform worker   |   batch-platform worker --queue llm --concurrency 2"
+)(workers.worker)
 platform.register(app)
 
 

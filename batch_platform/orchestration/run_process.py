@@ -5,7 +5,8 @@ launched again by Dagster's daemon, as `run_retries` in `dagster.yaml` says. One
 could say why is not: its steps have retries of their own, and a wrong setting stays wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import dagster as dg
 from dagster._core.definitions.executor_definition import IN_PROC_CONFIG
@@ -30,12 +31,19 @@ class _InThisProcess(InProcessExecutor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[DagsterEvent]:
         db = PlatformDb(platform_database_url(load_settings()))
-        try:
-            with RunLock(db, plan_context.run_id):
-                yield from super().execute(plan_context, execution_plan)
-        except Exception:
-            plan_context.instance.add_run_tags(plan_context.run_id, NOT_AGAIN)
-            raise
+        with living_run(db, plan_context):
+            yield from super().execute(plan_context, execution_plan)
+
+
+@contextmanager
+def living_run(db: PlatformDb, plan_context: PlanOrchestrationContext) -> Generator[None]:
+    """Show that the run's process lives while the block runs; what fails there is not run again."""
+    try:
+        with RunLock(db, plan_context.run_id):
+            yield
+    except Exception:
+        plan_context.instance.add_run_tags(plan_context.run_id, NOT_AGAIN)
+        raise
 
 
 @dg.executor(name="in_process", config_schema=IN_PROC_CONFIG)

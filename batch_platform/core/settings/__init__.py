@@ -19,6 +19,7 @@ from batch_platform.core.settings.alerts import AlertSettings
 from batch_platform.core.settings.api import ApiSettings
 from batch_platform.core.settings.backups import BackupsSettings
 from batch_platform.core.settings.chats import ChatsSettings
+from batch_platform.core.settings.cluster import ClusterSettings
 from batch_platform.core.settings.emotions import EmotionsSettings
 from batch_platform.core.settings.env_files import (
     UnreadableSettingsError,
@@ -54,6 +55,7 @@ __all__ = [
     "ApiSettings",
     "BackupsSettings",
     "ChatsSettings",
+    "ClusterSettings",
     "EmotionsSettings",
     "FortunesSettings",
     "InterventionsSettings",
@@ -98,6 +100,7 @@ class Settings(BaseModel):
     backups: BackupsSettings
     api: ApiSettings
     retention: RetentionSettings
+    cluster: ClusterSettings
     sandbox: SandboxSettings
 
     @cached_property

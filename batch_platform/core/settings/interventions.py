@@ -109,13 +109,6 @@ class InterventionsSettings(Section):
         "INTERVENTIONS_COLUMN_OUTPUT", "output_data", "What came back, as it came"
     )
 
-    celery_broker_url: SecretStr | None = variable(
-        "CELERY_BROKER_URL", None, "Of the old service; schedules are in a table now, so ignored"
-    )
-    celery_result_backend: SecretStr | None = variable(
-        "CELERY_RESULT_BACKEND", None, "Of the old service, ignored likewise"
-    )
-
     _commas = field_validator("column_allergies", "column_food_allergens", mode="before")(
         split_commas
     )

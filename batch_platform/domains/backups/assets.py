@@ -20,6 +20,7 @@ from batch_platform.domains.backups.workflow import create_dump
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.orchestration.partitions import partition_day
 from batch_platform.orchestration.progress import ProgressListener
+from batch_platform.orchestration.queues import ON_BACKUP_WORKERS
 from batch_platform.orchestration.results import (
     markdown_table,
     materialized,
@@ -37,6 +38,7 @@ _PREFIX = "backups"
     partitions_def=backup_days,
     backfill_policy=dg.BackfillPolicy.multi_run(),
     owners=_OWNERS,
+    op_tags=ON_BACKUP_WORKERS,
     kinds={"postgresql", "file"},
     tags={"personal_data": "yes"},
 )
@@ -71,6 +73,7 @@ def database_backup(
     partitions_def=backup_days,
     backfill_policy=dg.BackfillPolicy.multi_run(),
     owners=_OWNERS,
+    op_tags=ON_BACKUP_WORKERS,
     kinds={"postgresql", "file"},
     tags={"personal_data": "yes"},
 )
@@ -105,6 +108,7 @@ def incremental_backup(
     partitions_def=backup_days,
     backfill_policy=dg.BackfillPolicy.multi_run(),
     owners=_OWNERS,
+    op_tags=ON_BACKUP_WORKERS,
     kinds={"file", "s3"},
     tags={"personal_data": "yes"},
 )
@@ -139,6 +143,7 @@ def backup_copies(
     partitions_def=snapshot_weeks,
     backfill_policy=dg.BackfillPolicy.multi_run(),
     owners=_OWNERS,
+    op_tags=ON_BACKUP_WORKERS,
     kinds={"postgres", "table"},
     metadata=table_metadata(
         "backups.table_snapshots",

@@ -18,9 +18,10 @@ from batch_platform.domains.backups.table_snapshots import damaged_snapshots, la
 from batch_platform.domains.backups.verification import verify
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.orchestration.partitions import checked_day
+from batch_platform.orchestration.queues import ON_BACKUP_WORKERS
 
 
-@dg.asset_check(asset=database_backup, blocking=True)
+@dg.asset_check(asset=database_backup, blocking=True, op_tags=ON_BACKUP_WORKERS)
 def backup_restores(
     context: dg.AssetCheckExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -34,7 +35,7 @@ def backup_restores(
     return _checked(context, settings, platform_db, clock, [BackupKind.DUMP])
 
 
-@dg.asset_check(asset=incremental_backup, blocking=True)
+@dg.asset_check(asset=incremental_backup, blocking=True, op_tags=ON_BACKUP_WORKERS)
 def incremental_chain_is_whole(
     context: dg.AssetCheckExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -52,7 +53,7 @@ def incremental_chain_is_whole(
     return _checked(context, settings, platform_db, clock, kinds)
 
 
-@dg.asset_check(asset=table_snapshots, blocking=True)
+@dg.asset_check(asset=table_snapshots, blocking=True, op_tags=ON_BACKUP_WORKERS)
 def table_snapshots_are_as_they_were_taken(
     context: dg.AssetCheckExecutionContext,
     settings: dg.ResourceParam[Settings],

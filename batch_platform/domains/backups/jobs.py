@@ -10,9 +10,13 @@ from batch_platform.core.settings import Settings
 from batch_platform.domains.backups.retention import plan_pruning, prune
 from batch_platform.domains.backups.table_snapshots import prune_snapshots
 from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.orchestration.queues import ON_BACKUP_WORKERS
 
 
-@dg.op(description="Says which backups go and why the others stay, then removes them.")
+@dg.op(
+    description="Says which backups go and why the others stay, then removes them.",
+    tags=ON_BACKUP_WORKERS,
+)
 def remove_old_backups(
     context: dg.OpExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -32,7 +36,9 @@ def remove_old_backups(
     )
 
 
-@dg.op(description="Removes old copies of tables, never a table's last one.")
+@dg.op(
+    description="Removes old copies of tables, never a table's last one.", tags=ON_BACKUP_WORKERS
+)
 def remove_old_snapshots(
     context: dg.OpExecutionContext,
     settings: dg.ResourceParam[Settings],

@@ -27,6 +27,7 @@ from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
 from batch_platform.orchestration.partitions import partition_day
 from batch_platform.orchestration.progress import ProgressListener
+from batch_platform.orchestration.queues import ON_LLM_WORKERS
 from batch_platform.orchestration.results import (
     markdown_table,
     materialized,
@@ -118,6 +119,7 @@ class ClassificationsConfig(dg.Config):
     partitions_def=chat_days,
     backfill_policy=dg.BackfillPolicy.multi_run(),
     pool="llm",
+    op_tags=ON_LLM_WORKERS,
     owners=_OWNERS,
     kinds={"postgres", "openai"},
     tags={"personal_data": "yes"},

@@ -22,6 +22,7 @@ from batch_platform.gateways.llm import BulkLlm
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
 from batch_platform.orchestration.progress import ProgressListener
+from batch_platform.orchestration.queues import ON_LLM_WORKERS
 from batch_platform.orchestration.results import (
     MadePartition,
     markdown_table,
@@ -152,6 +153,7 @@ class DailyFortunesConfig(dg.Config):
     partitions_def=fortune_days,
     backfill_policy=backfill_policy,
     pool="llm",
+    op_tags=ON_LLM_WORKERS,
     owners=_OWNERS,
     kinds={"postgres", "openai"},
     tags={"personal_data": "yes"},

@@ -18,6 +18,7 @@ class StepProgress:
         total: That were to be done when it began.
         began_at: When the first were done.
         told_at: When it said so last.
+        part: Which part of the partition; empty when it is not cut into parts.
     """
 
     run_id: str
@@ -27,6 +28,7 @@ class StepProgress:
     total: int
     began_at: datetime
     told_at: datetime
+    part: str = ""
 
     @property
     def ends_at(self) -> datetime | None:
@@ -40,13 +42,14 @@ def tell_progress(db: PlatformDb, progress: StepProgress) -> None:
     """Write down how far a step is, and forget those of yesterday."""
     with db.connect("progress") as connection:
         connection.execute(
-            "INSERT INTO operations.step_progress VALUES (%s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (run_id, asset) DO UPDATE SET done = excluded.done,"
-            " total = excluded.total, partition = excluded.partition,"
+            "INSERT INTO operations.step_progress"
+            " (run_id, asset, partition, done, total, began_at, told_at, part)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (run_id, asset, part) DO UPDATE"
+            " SET done = excluded.done, total = excluded.total, partition = excluded.partition,"
             " began_at = excluded.began_at, told_at = excluded.told_at",
             [
                 progress.run_id, progress.asset, progress.partition, progress.done,
-                progress.total, progress.began_at, progress.told_at,
+                progress.total, progress.began_at, progress.told_at, progress.part,
             ],
         )  # fmt: skip
         connection.execute(
@@ -55,10 +58,11 @@ def tell_progress(db: PlatformDb, progress: StepProgress) -> None:
 
 
 def progress_since(db: PlatformDb, since: datetime) -> list[StepProgress]:
-    """The steps that said since then how far they are."""
+    """The steps that said since then how far they are; the parts of a partition as one."""
     rows = db.fetch_all(
-        "SELECT run_id, asset, partition, done, total, began_at, told_at"
-        " FROM operations.step_progress WHERE told_at >= %s ORDER BY told_at",
+        "SELECT run_id, asset, partition, sum(done)::bigint, sum(total)::bigint, min(began_at),"
+        " max(told_at) FROM operations.step_progress"
+        " GROUP BY run_id, asset, partition HAVING max(told_at) >= %s ORDER BY max(told_at)",
         [since],
     )
     return [StepProgress(*row) for row in rows]

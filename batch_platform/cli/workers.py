@@ -1,0 +1,39 @@
+"""`batch-platform worker`: executes steps of runs, on as many machines as are wanted."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from batch_platform.cli.console import MADE_UP, err
+
+
+def worker(
+    queue: Annotated[
+        list[str] | None,
+        typer.Option("--queue", "-q", help="맡을 큐: llm, data, backup. 여러 번 쓸 수 있습니다."),
+    ] = None,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            "--concurrency",
+            "-c",
+            min=1,
+            max=64,
+            help="한 번에 실행할 단계 수. 기본: CELERY_WORKER_CONCURRENCY",
+            show_default=False,
+        ),
+    ] = None,
+    up_folder: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """실행의 단계를 맡는 Celery 워커를 띄웁니다 (EXECUTION=celery). 큐를 안 쓰면 모두 맡습니다."""
+    from batch_platform.cli.runs import dagster_home
+    from batch_platform.orchestration.execution import serve_steps
+    from batch_platform.resources.roles import active_settings
+
+    del up_folder  # in the command line only: by it a later `cluster` finds what a killed one left
+    settings = active_settings()
+    if settings.is_made_up:
+        err.print(MADE_UP)
+    os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
+    serve_steps(settings, queue or [], concurrency)
