@@ -116,6 +116,8 @@ def serve_steps(settings: Settings, queues: list[str], concurrency: int) -> None
     app = celery_app(settings)
     # Loaded before the worker forks: its processes share the code, and the first step waits less.
     __import__("batch_platform.definitions")
+    # Celery's line of a step that has ended quotes its events: they are in Dagster's log.
+    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
     names = ",".join(queue_name(each, settings.profile) for each in queues)
     app.worker_main(
         [
