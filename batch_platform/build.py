@@ -73,7 +73,7 @@ def _domains(settings: Settings) -> dg.Definitions:
     return dg.Definitions.merge(
         chats_definitions(settings),
         fortunes_definitions(settings),
-        interventions_definitions(),
+        interventions_definitions(settings),
         stocks_definitions(settings),
         backups_definitions(settings),
         emotions_definitions(),

@@ -23,7 +23,8 @@ def failed_steps(events: Iterable[DagsterEvent]) -> list[FailedStep]:
 
 def failed_step(event: DagsterEvent) -> FailedStep:
     """Read a step failure event."""
-    step = (event.step_key or event.job_name).replace("__", "/")
+    # A step of an asset that is cut is named after the asset, and what it does stands behind a dot.
+    step = (event.step_key or event.job_name).partition(".")[0].replace("__", "/")
     return _failure(step, event.step_failure_data.error, event.message)
 
 

@@ -49,7 +49,9 @@ def partition_day(context: dg.AssetExecutionContext) -> date:
     return date.fromisoformat(context.partition_key)
 
 
-def partition_days(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> list[date]:
+def partition_days(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext,
+) -> list[date]:
     """The days that a step works on, in order: one, or a range that one run of a backfill makes."""
     if context.has_partition_key:
         return [date.fromisoformat(context.partition_key)]

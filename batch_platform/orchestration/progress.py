@@ -11,6 +11,7 @@ from datetime import datetime
 
 import dagster as dg
 
+from batch_platform.core.chunks import Chunk
 from batch_platform.core.days import Clock, utc_now
 from batch_platform.core.errors import PlatformError
 from batch_platform.core.progress import ProgressReport
@@ -18,6 +19,7 @@ from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.step_progress import StepProgress, tell_progress
 
 _SECONDS_BETWEEN_EVENTS = 15.0
+_Context = dg.AssetExecutionContext | dg.OpExecutionContext
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,22 @@ class ProgressListener:
 
     def for_step(self, context: dg.AssetExecutionContext) -> ProgressReport:
         """The report of one asset's step: throttled events, and the bar if there is one."""
+        partition = context.partition_key if context.has_partition_key else ""
+        return self._report(context, partition)
+
+    def for_chunk(self, context: dg.OpExecutionContext, chunk: Chunk) -> ProgressReport:
+        """The report of a step that works on a chunk of its asset's partition."""
+        return self._report(context, chunk.day.isoformat(), chunk)
+
+    def _report(
+        self, context: _Context, partition: str, chunk: Chunk | None = None
+    ) -> ProgressReport:
         to_log = self._to_event_log(context)
-        to_table = self._to_table(context, self.db) if self.db else None
-        to_bar = self.bar(context.asset_key.to_user_string()) if self.bar else None
+        to_table = self._to_table(context, self.db, partition, chunk) if self.db else None
+        name = context.asset_key.to_user_string()
+        if chunk is not None:
+            name = f"{name} {chunk.number + 1}/{chunk.count}"
+        to_bar = self.bar(name) if self.bar else None
 
         def report(done: int, total: int | None, note: str = "") -> None:
             to_log(done, total, note)
@@ -51,9 +66,11 @@ class ProgressListener:
 
         return report
 
-    def _to_table(self, context: dg.AssetExecutionContext, db: PlatformDb) -> ProgressReport:
+    def _to_table(
+        self, context: _Context, db: PlatformDb, partition: str, chunk: Chunk | None
+    ) -> ProgressReport:
         run_id, asset = context.run.run_id, context.asset_key.to_user_string()
-        partition = context.partition_key if context.has_partition_key else ""
+        part = chunk.key if chunk else ""
         first: tuple[int, datetime] | None = None
         is_time = self._now_and_then()
 
@@ -65,15 +82,14 @@ class ProgressListener:
             if total is None or not is_time():
                 return
             before, began_at = first
-            progress = StepProgress(
-                run_id, asset, partition, done - before, total - before, began_at, self.clock()
-            )
+            figures = (done - before, total - before, began_at, self.clock())
+            progress = StepProgress(run_id, asset, partition, *figures, part)
             with suppress(PlatformError):  # a forecast is not worth a night
                 tell_progress(db, progress)
 
         return report
 
-    def _to_event_log(self, context: dg.AssetExecutionContext) -> ProgressReport:
+    def _to_event_log(self, context: _Context) -> ProgressReport:
         is_time = self._now_and_then()
 
         def report(done: int, total: int | None, note: str = "") -> None:

@@ -46,7 +46,9 @@ def holding(context: dg.AssetExecutionContext, db: PlatformDb) -> Hold:
 
 
 @contextmanager
-def trying_again_later(context: dg.AssetExecutionContext) -> Generator[None, None, None]:
+def trying_again_later(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+) -> Generator[None, None, None]:
     """Let a failure that may pass run the step once more, later.
 
     A `RetryableError` makes Dagster try the step again after a minute, two and four (or when the

@@ -25,6 +25,7 @@ from batch_platform.gateways.llm import BulkLlm
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
+from batch_platform.orchestration.chunks import asked_before
 from batch_platform.orchestration.partitions import partition_day
 from batch_platform.orchestration.progress import ProgressListener
 from batch_platform.orchestration.queues import ON_LLM_WORKERS
@@ -165,6 +166,7 @@ def classifications(
             progress=progress.for_step(context),
             retry_quarantined=config.retry_quarantined,
             replaces_imported=config.replaces_imported,
+            asked_before=asked_before(context, platform_db, day),
         )
     return materialized(
         rows=outcome.rows,

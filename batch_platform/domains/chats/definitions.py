@@ -13,12 +13,16 @@ from batch_platform.domains.chats.automation import (
     chats_schedules,
 )
 from batch_platform.domains.chats.checks import chat_checks
+from batch_platform.domains.chats.chunks import CHUNKINGS
+from batch_platform.orchestration.chunks import cut_on_workers
 
 
 def chats_definitions(settings: Settings) -> dg.Definitions:
     """Assets, checks, jobs and schedules of the domain."""
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([assets], group_name="chats"),
+        assets=cut_on_workers(
+            dg.load_assets_from_modules([assets], group_name="chats"), CHUNKINGS, settings
+        ),
         asset_checks=chat_checks,
         jobs=[chats_night_job, chats_archive_job],
         schedules=chats_schedules(settings),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from batch_platform.core.chunks import Chunk
 from batch_platform.core.days import Clock
 from batch_platform.core.errors import ConfigurationError, NoDataError, PermanentError
 from batch_platform.core.progress import ProgressReport
@@ -33,6 +34,7 @@ from batch_platform.domains.chats.store import (
     DayCounts,
 )
 from batch_platform.gateways.llm import Answered, AskSummary, BulkLlm, Item, Progress
+from batch_platform.gateways.llm.asked_chunks import ChunkAsk
 from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.source_db import SourceDatabase
 
@@ -126,11 +128,14 @@ def classify_day(
     progress: ProgressReport,
     retry_quarantined: bool = False,
     replaces_imported: bool = False,
+    asked_before: AskSummary | None = None,
 ) -> ClassificationOutcome:
     """Ask the model about every distinct question of a day and replace the day's classifications.
 
     Only what the ledger does not hold is asked. Nothing is written unless the whole day is there.
     What an old system classified is kept and not asked, unless `replaces_imported`.
+    `asked_before` is what chunks of the day took that this run had asked ahead: what they asked in
+    vain is not asked again.
 
     Raises:
         NoDataError: The day was never read from the source.
@@ -153,7 +158,7 @@ def classify_day(
             workers=chats.parallel_workers if chats.parallel_enabled else 1,
             partition=day.isoformat(),
             on_progress=lambda state: progress(state.done, asked.rows, _note(state)),
-            asks_quarantined_again=retry_quarantined,
+            asks_quarantined_again=retry_quarantined and asked_before is None,
         )
         for outcome in ask:
             question = waiting.pop(outcome.item.id)
@@ -171,6 +176,8 @@ def classify_day(
                 rows.classifications.batches(),
                 keeps_imported=not replaces_imported,
             )
+        if asked_before is not None:
+            ask.summary.add_earlier(asked_before)
         return ClassificationOutcome(
             rows.classified,
             rows.quarantined,
@@ -178,6 +185,51 @@ def classify_day(
             ask.summary,
             len(imported),
         )
+
+
+def questions_to_ask(day: date, *, db: PlatformDb) -> int:
+    """How many distinct questions of a day are to be classified, at most."""
+    return _counts_of_read_day(day, db).question_count
+
+
+def ask_about_chunk(
+    chunk: Chunk,
+    *,
+    db: PlatformDb,
+    source: SourceDatabase,
+    llm: BulkLlm,
+    settings: Settings,
+    progress: ProgressReport,
+    retry_quarantined: bool,
+    replaces_imported: bool,
+) -> ChunkAsk:
+    """Prepare to ask about a day's questions of one chunk, as `classify_day` would.
+
+    Raises:
+        NoDataError: The day was never read from the source.
+    """
+    total = questions_to_ask(chunk.day, db=db) // chunk.count
+    chats = settings.chats
+    choice = read_categories(source, chats)
+    ask = llm.ask(
+        classification_task(choice.offered, choice.default, chats.questions_per_call),
+        _items_of(chunk, ChatStore(db), replaces_imported=replaces_imported),
+        workers=chats.parallel_workers if chats.parallel_enabled else 1,
+        partition=chunk.day.isoformat(),
+        on_progress=lambda state: progress(state.done, total, _note(state)),
+        asks_quarantined_again=retry_quarantined,
+    )
+    share = chats.quarantine_share
+    return ChunkAsk(ask, lambda set_aside: too_many_quarantined(set_aside, total, share))
+
+
+def _items_of(chunk: Chunk, store: ChatStore, *, replaces_imported: bool) -> Iterator[Item]:
+    imported = frozenset[str]() if replaces_imported else store.imported_questions(chunk.day)
+    with Spool(_ASKED_SCHEMA) as asked:
+        for question in store.questions(chunk.day):
+            if question.question_id not in imported and chunk.holds(question.question_id):
+                asked.add(asdict(question))
+        yield from _items(asked, None)
 
 
 def _require_few(quarantined: int, total: int, day: date, allowed_share: float) -> None:
@@ -261,12 +313,13 @@ class _DayRows:
         }
 
 
-def _items(asked: Spool, waiting: dict[str, Question]) -> Iterator[Item]:
+def _items(asked: Spool, waiting: dict[str, Question] | None) -> Iterator[Item]:
     """Hand out the day's questions; `waiting` holds those that are out, so memory stays flat."""
     for batch in asked.batches():
         for row in batch.to_pylist():
             question = Question(**row)
-            waiting[question.question_id] = question
+            if waiting is not None:
+                waiting[question.question_id] = question
             yield Item(question.question_id, text_for_model(question.text))
 
 

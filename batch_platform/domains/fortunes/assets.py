@@ -21,6 +21,7 @@ from batch_platform.domains.fortunes.workflow import (
 from batch_platform.gateways.llm import BulkLlm
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
+from batch_platform.orchestration.chunks import asked_before
 from batch_platform.orchestration.progress import ProgressListener
 from batch_platform.orchestration.queues import ON_LLM_WORKERS
 from batch_platform.orchestration.results import (
@@ -206,6 +207,7 @@ def daily_fortunes(
             progress=hears,
             retry_failed=config.retry_failed,
             replaces_imported=config.replaces_imported,
+            asked_before=asked_before(context, platform_db, day),
         )
         if outcome.stopped_by is not None:
             context.log.error(f"Not every user was asked about: {outcome.stopped_by}")

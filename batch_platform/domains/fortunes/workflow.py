@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from batch_platform.core.chunks import Chunk
 from batch_platform.core.days import Clock
 from batch_platform.core.errors import (
     BudgetExceededError,
@@ -59,6 +60,7 @@ from batch_platform.domains.fortunes.store import (
     charted_user,
 )
 from batch_platform.gateways.llm import Answered, AskSummary, BulkLlm, Item, Progress
+from batch_platform.gateways.llm.asked_chunks import ChunkAsk
 from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.source_db import SourceDatabase, SourceRows
 
@@ -326,12 +328,15 @@ def write_fortunes(
     user_id: str | None = None,
     retry_failed: bool = False,
     replaces_imported: bool = False,
+    asked_before: AskSummary | None = None,
 ) -> FortuneOutcome:
     """Have the model write about every user's day and replace the day's fortunes, or one user's.
 
     Every eligible user gets a row: a fortune, or the reason why there is none and from when it is
     tried again. When the model fails for now, what was answered stands and the rest is due at once.
     A fortune that an old system wrote is kept and not asked for, unless `replaces_imported`.
+    `asked_before` is what chunks of the day took that this run had asked ahead: what they asked in
+    vain is not asked again.
 
     Raises:
         NoDataError: Users or charts of the day are missing.
@@ -351,7 +356,11 @@ def write_fortunes(
             else:
                 charted.add(row)
         asking = _Asking(day, charted, rows, store.failures(day), is_forced=is_forced)
-        summary, stopped_by = _ask(day, llm, asking, settings, progress)
+        summary, stopped_by = _ask(
+            day, llm, asking, settings, progress, was_asked=asked_before is not None
+        )
+        if asked_before is not None:
+            summary.add_earlier(asked_before)
         with db.replacing("fortunes/daily_fortunes", day.isoformat()) as transaction:
             store.replace_fortunes(
                 transaction,
@@ -363,6 +372,65 @@ def write_fortunes(
         if stopped_by is not None and not rows.completed:
             raise stopped_by
         return FortuneOutcome(rows.completed, rows.failed, summary, stopped_by, kept)
+
+
+def users_to_ask(day: date, *, db: PlatformDb) -> int:
+    """How many users' fortunes of a day are to be written, at most."""
+    return FortuneStore(db).counts(day).charted
+
+
+def ask_about_chunk(
+    chunk: Chunk,
+    *,
+    db: PlatformDb,
+    llm: BulkLlm,
+    settings: Settings,
+    clock: Clock,
+    progress: ProgressReport,
+    retry_failed: bool,
+    replaces_imported: bool,
+) -> ChunkAsk:
+    """Prepare to ask about a day's users of one chunk, as `write_fortunes` would.
+
+    Raises:
+        NoDataError: Users or charts of the day are missing.
+    """
+    _require_charts(chunk.day, db, None)
+    store = FortuneStore(db)
+    total = users_to_ask(chunk.day, db=db) // chunk.count
+    imported = frozenset[str]() if replaces_imported else store.imported_users(chunk.day)
+    ask = llm.ask(
+        fortune_task(settings.fortunes.users_per_call),
+        _items_of(chunk, store, clock(), imported, is_forced=retry_failed),
+        workers=settings.fortunes.workers,
+        partition=chunk.day.isoformat(),
+        on_progress=lambda state: progress(state.done, total, _note(state)),
+        asks_quarantined_again=True,
+    )
+    share = settings.fortunes.max_failed_share
+    return ChunkAsk(ask, lambda useless: too_many_failed(useless, total, share))
+
+
+def _items_of(
+    chunk: Chunk,
+    store: FortuneStore,
+    now: datetime,
+    imported: frozenset[str],
+    *,
+    is_forced: bool,
+) -> Iterator[Item]:
+    failures = store.failures(chunk.day)
+    with Spool(CHARTED_SCHEMA) as charted:
+        for row in store.charted(chunk.day):
+            if row["user_id"] not in imported and chunk.holds(row["user_id"]):
+                charted.add(row)
+        for batch in charted.batches():
+            for row in batch.to_pylist():
+                user, chart = charted_user(row)
+                failure = failures.get(user.user_id)
+                if failure is None or is_forced or failure.is_due(now):
+                    reading = read_day(chart, user.birth, chunk.day)
+                    yield Item(user.user_id, text_for_model(reading))
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,7 +482,13 @@ class _Asking:
 
 
 def _ask(
-    day: date, llm: BulkLlm, asking: _Asking, settings: Settings, progress: ProgressReport
+    day: date,
+    llm: BulkLlm,
+    asking: _Asking,
+    settings: Settings,
+    progress: ProgressReport,
+    *,
+    was_asked: bool,
 ) -> tuple[AskSummary, PlatformError | None]:
     """Ask about every user that is to be asked about; who is not answered for is due again now.
 
@@ -429,7 +503,7 @@ def _ask(
         partition=day.isoformat(),
         on_progress=lambda state: progress(state.done, asking.total, _note(state)),
         # A user who failed before is only among the items when another attempt is due.
-        asks_quarantined_again=True,
+        asks_quarantined_again=not was_asked,
     )
     useless = 0
     try:

@@ -21,6 +21,7 @@ from batch_platform.domains.interventions.workflow import (
 )
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
+from batch_platform.orchestration.chunks import asked_before
 from batch_platform.orchestration.partitions import partition_day
 from batch_platform.orchestration.progress import ProgressListener
 from batch_platform.orchestration.queues import ON_LLM_WORKERS
@@ -219,6 +220,7 @@ def recommendations(
             open_llm=llm_opener,
             settings=settings,
             progress=progress.for_step(context),
+            asked_before=asked_before(context, platform_db, day),
         )
     asking, store = outcome.asking, InterventionStore(platform_db)
     counts = store.counts(day, gubun_named(config.gubun))

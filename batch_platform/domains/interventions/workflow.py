@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from batch_platform.core.chunks import Chunk
 from batch_platform.core.days import Clock
 from batch_platform.core.errors import NoDataError, PermanentError, PlatformError
 from batch_platform.core.personal_data import mask
@@ -43,6 +44,7 @@ from batch_platform.domains.interventions.store import (
     user_row,
 )
 from batch_platform.gateways.llm import Answered, AskSummary, BulkLlm, Estimate, Item
+from batch_platform.gateways.llm.asked_chunks import ChunkAsk
 from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.source_db import SourceDatabase
 
@@ -184,11 +186,13 @@ def recommend(
     settings: Settings,
     progress: ProgressReport,
     clock: Callable[[], float] = time.monotonic,
+    asked_before: AskSummary | None = None,
 ) -> RecommendationOutcome:
     """Advise every eligible user of a day, and put the recommendations in place of the old ones.
 
     The model is asked first; whom it cannot advise, for whatever reason, the rules advise, and the
     row says why. Whom the rules cannot advise either gets an error that the next run tries again.
+    `asked_before` is what chunks of the day took that this run had asked ahead.
     """
     store = InterventionStore(db)
     total = store.state_counts(day, gubun).get(State.ELIGIBLE.value, 0)
@@ -204,7 +208,43 @@ def recommend(
             progress(outcome.users, total, _note(outcome))
         with db.replacing("interventions/recommendations", day.isoformat()) as transaction:
             store.replace_recommendations(transaction, day, gubun, rows)
+    if asked_before is not None and outcome.asking is not None:
+        outcome.asking.add_earlier(asked_before)
     return outcome
+
+
+def users_to_ask(day: date, gubun: Gubun, mode: Mode, *, db: PlatformDb) -> int:
+    """About how many users of a day the model is to be asked, at most."""
+    if mode is Mode.RULE:
+        return 0
+    return InterventionStore(db).state_counts(day, gubun).get(State.ELIGIBLE.value, 0)
+
+
+def ask_about_chunk(
+    chunk: Chunk,
+    gubun: Gubun,
+    *,
+    db: PlatformDb,
+    source: SourceDatabase,
+    llm: BulkLlm,
+    settings: Settings,
+    progress: ProgressReport,
+) -> ChunkAsk:
+    """Prepare to ask about a day's users of one chunk, as `recommend` would."""
+    foods = foods_by_allergen(InterventionSource(source, settings.interventions).foods())
+    users = [
+        user
+        for user in InterventionStore(db).eligible_users(chunk.day, gubun)
+        if not user.problem and chunk.holds(user.user_id)
+    ]
+    ask = llm.ask(
+        recommendation_task(gubun, foods),
+        (Item(str(number), question(user, gubun)) for number, user in enumerate(users)),
+        workers=settings.interventions.workers,
+        partition=chunk.day.isoformat(),
+        on_progress=lambda state: progress(state.done, len(users)),
+    )
+    return ChunkAsk(ask, lambda _: False)
 
 
 def _note(outcome: RecommendationOutcome) -> str:

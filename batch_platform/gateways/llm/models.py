@@ -146,6 +146,17 @@ class AskSummary:
     masked: dict[str, int] = field(default_factory=dict[str, int])
     seconds: float = 0.0
 
+    def add_earlier(self, earlier: "AskSummary") -> None:
+        """Add what asks before this one took whose answers this one found in the ledger."""
+        self.from_ledger -= min(earlier.asked, self.from_ledger)
+        self.asked += earlier.asked
+        self.calls += earlier.calls
+        self.retries += earlier.retries
+        self.refusals += earlier.refusals
+        self.input_tokens += earlier.input_tokens
+        self.output_tokens += earlier.output_tokens
+        self.cost_krw += earlier.cost_krw
+
     def count_masked(self, counts: Mapping[str, int]) -> None:
         """Add an item's masked pieces."""
         for kind, count in counts.items():

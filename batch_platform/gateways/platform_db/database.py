@@ -168,6 +168,34 @@ class PlatformDb:
             connection.execute("SELECT pg_advisory_unlock_all()")
 
     @contextmanager
+    def hold_together(
+        self, asset: str, partition: str, *, holder: str
+    ) -> Generator[None, None, None]:
+        """Hold a partition beside others of the same name, as the steps of one run do.
+
+        Nobody else gets it meanwhile, by `hold` or otherwise.
+
+        Raises:
+            PartitionBusyError: Somebody else holds it.
+            RetryableError: The connection that carried the hold broke meanwhile.
+        """
+        key = lock_key("hold", asset, partition)
+        with self.connect(holder) as connection:
+            # One after the other, so that of two names that come at once one stays.
+            with connection.transaction():
+                joining = lock_key("join", asset, partition)
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", [joining])
+                row = connection.execute("SELECT pg_try_advisory_lock_shared(%s)", [key]).fetchone()
+                names = set(_holders_of(connection, key)) - {holder[:_APPLICATION_NAME_LENGTH]}
+                if row != (True,) or names:
+                    raise PartitionBusyError(
+                        f"{asset} {partition} is being made by {min(names, default=holder)}",
+                        "Wait for it, or end it in the webserver",
+                    )
+            yield
+            connection.execute("SELECT pg_advisory_unlock_all()")
+
+    @contextmanager
     def replacing(self, asset: str, partition: str) -> Generator[PartitionTransaction, None, None]:
         """Replace a partition whole, in one transaction, one writer at a time.
 
@@ -206,16 +234,20 @@ def lacking_right(
 
 
 def _holder_of(connection: psycopg.Connection, key: int) -> str:
+    return next(iter(_holders_of(connection, key)), "a run that has just ended")
+
+
+def _holders_of(connection: psycopg.Connection, key: int) -> Sequence[str]:
     unsigned = key & 0xFFFF_FFFF_FFFF_FFFF
-    row = connection.execute(
+    rows = connection.execute(
         "SELECT activity.application_name FROM pg_locks"
         " JOIN pg_stat_activity AS activity USING (pid)"
         " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
         " AND classid::bigint = %s AND objid::bigint = %s"
         " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         [unsigned >> 32, unsigned & 0xFFFF_FFFF],
-    ).fetchone()
-    return row[0] if row else "a run that has just ended"
+    )
+    return [row[0] for row in rows]
 
 
 def _as_platform_error(

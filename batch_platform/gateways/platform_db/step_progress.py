@@ -57,6 +57,15 @@ def tell_progress(db: PlatformDb, progress: StepProgress) -> None:
         )
 
 
+def forget_parts(db: PlatformDb, run_id: str, asset: str) -> None:
+    """Forget the parts of a partition, once a step for all of it has begun."""
+    with db.connect("progress") as connection:
+        connection.execute(
+            "DELETE FROM operations.step_progress WHERE run_id = %s AND asset = %s AND part <> ''",
+            [run_id, asset],
+        )
+
+
 def progress_since(db: PlatformDb, since: datetime) -> list[StepProgress]:
     """The steps that said since then how far they are; the parts of a partition as one."""
     rows = db.fetch_all(
