@@ -81,16 +81,14 @@ def _as_graph(whole: dg.AssetsDefinition, chunking: Chunking) -> dg.AssetsDefini
     write = whole.op.with_replaced_properties(name=names["write"])
     plan, ask = _plan_op(names["cut"], write, chunking), _ask_op(names["ask"], write, chunking)
     spec = whole.get_asset_spec(whole.key)
-    input_of = {key: each for each, key in whole.node_keys_by_input_name.items()}
-    inputs_in_order = [input_of[dep.asset_key] for dep in spec.deps]
-    first, *others = inputs_in_order
+    first, *others = write.ins
 
     def configured(config: Any) -> dict[str, Any]:
         return {each: {"config": config} for each in names.values()}
 
     @dg.graph(
         name=name,
-        ins={each: dg.GraphIn() for each in inputs_in_order},
+        ins={each: dg.GraphIn() for each in write.ins},
         config=dg.ConfigMapping(configured, config_schema=write.config_schema),
     )
     def cut(**inputs: Any) -> Any:
@@ -99,7 +97,7 @@ def _as_graph(whole: dg.AssetsDefinition, chunking: Chunking) -> dg.AssetsDefini
 
     return dg.AssetsDefinition.from_graph(
         cut,
-        keys_by_input_name={each: whole.node_keys_by_input_name[each] for each in inputs_in_order},
+        keys_by_input_name=dict(whole.node_keys_by_input_name),
         keys_by_output_name={"result": whole.key},
         partitions_def=whole.partitions_def,
         backfill_policy=whole.backfill_policy,
