@@ -7,7 +7,11 @@ from dagster._core.definitions.target import ExecutableDefinition
 
 from batch_platform.core.deadlines import AnyDeadline
 from batch_platform.core.settings import Settings
-from batch_platform.operations.incidents.sensors import failed_run_sensor, incidents_sensor
+from batch_platform.operations.incidents.sensors import (
+    failed_check_sensor,
+    failed_run_sensor,
+    incidents_sensor,
+)
 from batch_platform.operations.schedules.declared import launched_by_the_dispatcher
 from batch_platform.operations.schedules.sensor import dispatcher_sensor
 
@@ -30,6 +34,7 @@ def operations_definitions(
         schedules=[launched_by_the_dispatcher(schedule) for schedule in schedules],
         sensors=[
             failed_run_sensor,
+            failed_check_sensor,
             incidents_sensor(deadlines),
             dispatcher_sensor(jobs, schedules, most_at_once=settings.platform.catch_up_at_once),
         ],

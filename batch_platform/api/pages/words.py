@@ -155,6 +155,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "done": ("완료", "Done"),
     "nothing-due": ("해당 없음", "Nothing due"),
     # Incidents
+    "budget_passed": ("예산 도달", "Budget reached"),
+    "check_failed": ("검사 실패", "Check failed"),
     "at_risk": ("늦을 듯", "At risk"),
     "missed": ("놓침", "Missed"),
     "stalled": ("멈춤", "Stalled"),

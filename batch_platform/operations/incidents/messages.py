@@ -21,6 +21,15 @@ from batch_platform.operations.incidents.models import (
 
 _MADE_UP_BANNER = "가상 데이터(샌드박스) — 실제 업무의 실패가 아닙니다"
 _LONGEST_REASON = 600
+BUDGET_ERROR = "BudgetExceededError"
+"""Type of the error of a step that stopped at its budget."""
+
+_AFTER_BUDGET = (
+    "고장이 아닙니다: 하루 예산(LLM_DAILY_BUDGET_KRW)에 닿아 멈췄고, 받은 답은 남아 있습니다.",
+    "오늘 이어가려면 .env에서 그 값을 올리고 다시 실행하세요. 남은 것만 묻습니다.",
+    "내일이면 예산이 새로 시작됩니다. 기다렸다가 내일 같은 날짜를 다시 실행해도 됩니다.",
+    "어디에 얼마를 썼는지는 batch-platform costs가 보입니다.",
+)
 _RERUN = (
     "고친 뒤 실행 기록에서 다시 실행하세요. 끝난 일은 다시 하지 않고, 쓴 비용은 다시 들지 않습니다."
 )
@@ -28,7 +37,7 @@ _NEXT_STEPS = {
     "ConfigurationError": "설정이 잘못되었습니다. 고치기 전에는 다시 실행해도 같습니다.",
     "RetryableError": "바깥 서비스의 일시적인 문제입니다. 잠시 뒤 다시 실행하면 됩니다.",
     "PartitionBusyError": "같은 날짜를 다른 실행이 처리하고 있습니다. 끝나기를 기다리세요.",
-    "BudgetExceededError": "하루 예산에 닿아 멈췄습니다. 예산을 늘리거나 내일 다시 실행하세요.",
+    BUDGET_ERROR: "하루 예산에 닿아 멈췄습니다. 예산을 늘리거나 내일 다시 실행하세요.",
     "NoDataError": "처리할 데이터가 없습니다. 원천 데이터가 들어왔는지 확인하세요.",
 }
 MARKS = {
@@ -86,8 +95,16 @@ def causes_of(steps: Sequence[FailedStep], reason: str) -> list[str]:
     return [mail_layout.shortened(text, _LONGEST_REASON) for text in dict.fromkeys(said)]
 
 
+def kind_of(steps: Sequence[FailedStep]) -> IncidentKind:
+    """What kind of trouble a failed run is."""
+    is_budget = steps and all(step.error_type == BUDGET_ERROR for step in steps)
+    return IncidentKind.BUDGET_PASSED if is_budget else IncidentKind.FAILED
+
+
 def advice_on(steps: Sequence[FailedStep]) -> list[str]:
     """What a person should do about a failed run, a sentence each."""
+    if kind_of(steps) is IncidentKind.BUDGET_PASSED:
+        return list(_AFTER_BUDGET)
     advice = [
         _NEXT_STEPS.get(step.error_type, _EXPECTED) if step.is_expected else _UNEXPECTED
         for step in steps
@@ -212,6 +229,8 @@ def compose_short_text(incident: Incident, change: Change, *, run_url: str) -> s
 def _facts(incident: Incident, change: Change, what: str, zone: ZoneInfo) -> list[tuple[str, str]]:
     trouble = incident.trouble
     facts = [("자산" if trouble.asset else "작업", what), ("날짜·분할", trouble.partition or "-")]
+    if trouble.check:
+        facts.append(("검사", trouble.check))
     if trouble.asset and trouble.job:
         facts.append(("작업", trouble.job))
     facts.append(("심각도", _SEVERITIES[incident.severity]))

@@ -210,8 +210,10 @@ def _mail(
     recipients = message.recipients or _usual_recipients(settings)
     if not mailer.is_configured or not recipients:
         raise _nobody_to_tell()
-    incident, is_over = message.incident, message.change is Change.RECOVERED
-    run_id = incident.trouble.run_id
+    incident, run_id = message.incident, message.incident.trouble.run_id
+    # Of a doubtful result the run went well: its log tells nothing.
+    is_doubt = incident.trouble.kind is IncidentKind.CHECK_FAILED
+    has_failed = message.change is not Change.RECOVERED and not is_doubt
     mail = compose_incident_mail(
         incident,
         message.change,
@@ -219,7 +221,7 @@ def _mail(
         zone=settings.platform.zone,
         run_url=run_url,
         runbook=_runbook(incident.trouble, settings),
-        log_tail=log_tail(run_id) if run_id and not is_over else (),
+        log_tail=log_tail(run_id) if run_id and has_failed else (),
     )
     message_id = f"<incident-{incident.incident_id}-{message.change}@batch-platform>"
     mailer.send(mail, message_id=message_id)

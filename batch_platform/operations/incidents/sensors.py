@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.tags import WILL_RETRY_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    WILL_RETRY_TAG,
+)
 
 from batch_platform.core.days import Clock
 from batch_platform.core.deadlines import AnyDeadline
@@ -21,9 +25,10 @@ from batch_platform.operations.deadline_changes import DeadlineChanges
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.incidents.log_tail import log_tail_of
-from batch_platform.operations.incidents.messages import advice_on, causes_of
-from batch_platform.operations.incidents.models import IncidentKind, Trouble
+from batch_platform.operations.incidents.messages import advice_on, causes_of, kind_of
+from batch_platform.operations.incidents.models import Trouble
 from batch_platform.operations.incidents.outbox import incident_book, send_due
+from batch_platform.operations.incidents.verdicts import Verdict, take_verdict
 from batch_platform.operations.incidents.watch import (
     JUST_BACK,
     STILL_GOING_ON,
@@ -40,6 +45,8 @@ DOMAIN_TAG = "domain"
 """The tag of a job that names its domain."""
 
 _PARTITION_TAG = "dagster/partition"
+_MOST_VERDICTS = 500
+_FIRST_LOOK = timedelta(days=1)
 
 
 class DagsterHistory:
@@ -104,7 +111,7 @@ def failed_run_sensor(
     steps = [failed_step(event) for event in context.get_step_failure_events()]
     first = next((step.step for step in steps if step.step != run.job_name), "")
     trouble = Trouble(
-        kind=IncidentKind.FAILED,
+        kind=kind_of(steps),
         domain=run.tags.get(DOMAIN_TAG) or first.partition("/")[0],
         asset=first,
         partition=run.tags.get(_PARTITION_TAG, ""),
@@ -116,6 +123,67 @@ def failed_run_sensor(
     )
     incident_book(platform_db, settings).report(trouble, clock())
     return None
+
+
+@dg.sensor(
+    name="failed_check_sensor",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Opens an incident when a check fails that blocks nothing; a later pass closes it.",
+)
+def failed_check_sensor(
+    context: dg.SensorEvaluationContext,
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    platform_db: dg.ResourceParam[PlatformDb],
+) -> dg.SkipReason:
+    """Take in order what checks have said since the last look; at first, of the last day."""
+    after = int(context.cursor) if context.cursor else None
+    now = clock()
+    # The instance's own method is deprecated, and what replaces it knows no checks.
+    records = context.instance.event_log_storage.get_event_records(
+        dg.EventRecordsFilter(
+            dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+            after_cursor=after,
+            after_timestamp=(now - _FIRST_LOOK).timestamp() if after is None else None,
+        ),
+        limit=_MOST_VERDICTS,
+        ascending=True,
+    )
+    book = incident_book(platform_db, settings)
+    changed = 0
+    for record in records:
+        verdict = _verdict(context.instance, record)
+        if verdict is not None:
+            changed += take_verdict(book, verdict, settings, now)
+        context.update_cursor(str(record.storage_id))
+    return dg.SkipReason(f"Checks: {len(records)} new. Incidents opened or closed: {changed}.")
+
+
+def _verdict(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> Verdict | None:
+    """What a check said; None when its run is gone."""
+    run = instance.get_run_by_id(record.run_id)
+    if run is None or record.event_log_entry.dagster_event is None:
+        return None
+    said = record.event_log_entry.dagster_event.asset_check_evaluation_data
+    return Verdict(
+        asset=said.asset_key.to_user_string(),
+        check=said.check_name,
+        partition=said.partition or _partition_of(run),
+        is_passed=said.passed,
+        is_severe=said.severity is dg.AssetCheckSeverity.ERROR,
+        is_blocking=bool(said.blocking),
+        figures={name: value.value for name, value in said.metadata.items()},
+        job=run.job_name,
+        run_id=run.run_id,
+    )
+
+
+def _partition_of(run: dg.DagsterRun) -> str:
+    """A run's partition, or `first...last` of its range."""
+    bounds = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
+    wanted = [run.tags[tag] for tag in bounds if tag in run.tags]
+    return run.tags.get(_PARTITION_TAG) or "...".join(wanted)
 
 
 def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:

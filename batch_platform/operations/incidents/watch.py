@@ -209,7 +209,7 @@ def _is_right_again(incident: Incident, history: History) -> bool:
     trouble = incident.trouble
     if trouble.kind in {IncidentKind.LATE, IncidentKind.AT_RISK}:
         return trouble.partition in history.made_partitions(trouble.asset)
-    if trouble.kind is IncidentKind.STALLED:
+    if trouble.kind in {IncidentKind.STALLED, IncidentKind.CHECK_FAILED}:
         return False  # decided where it is seen
     if history.is_asset(trouble.asset):
         return history.is_made_since(trouble.asset, trouble.partition, incident.last_seen_at)

@@ -94,6 +94,8 @@ class OpenIncident:
 
 _STATES = {
     IncidentKind.FAILED: NightState.FAILED,
+    IncidentKind.BUDGET_PASSED: NightState.FAILED,
+    IncidentKind.CHECK_FAILED: NightState.LATE,
     IncidentKind.LATE: NightState.LATE,
     IncidentKind.AT_RISK: NightState.LATE,
     IncidentKind.MISSED: NightState.FAILED,

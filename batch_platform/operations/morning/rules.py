@@ -53,7 +53,7 @@ def state_of(
     domain = deadline.asset.partition("/")[0]
     if any(
         (incident.trouble.domain, incident.trouble.partition) == (domain, partition)
-        and incident.trouble.kind is IncidentKind.FAILED
+        and incident.trouble.kind in {IncidentKind.FAILED, IncidentKind.BUDGET_PASSED}
         for incident in failed
     ):
         return NightState.FAILED
