@@ -25,6 +25,17 @@ CHATS = {
     "chats/report_mail": ("daily", {"email"}, {"chats/report"}),
     "chats/published_keywords": ("daily", {"mariadb", "table"}, {"chats/classifications"}),
     "chats/report_archive": ("monthly", {"zip", "excel"}, {"chats/report"}),
+    "chats/weekly_review": ("weekly", {"email"}, {"chats/classifications"}),
+    "chats/monthly_review": (
+        "monthly",
+        {"email"},
+        {"chats/classifications", "chats/report_archive"},
+    ),
+}
+_PERIODS = {
+    dg.DailyPartitionsDefinition: "daily",
+    dg.WeeklyPartitionsDefinition: "weekly",
+    dg.MonthlyPartitionsDefinition: "monthly",
 }
 CHECKS = {
     "chats/raw_chats": {
@@ -36,6 +47,8 @@ CHECKS = {
         "question_counts_add_up_to_the_chats": True,
         "categories_are_known_to_the_source": False,
     },
+    "chats/weekly_review": {"every_day_of_the_week_has_its_chats_and_classifications": False},
+    "chats/monthly_review": {"every_day_of_the_month_has_its_chats_and_its_workbook": False},
 }
 """Check → whether a failure stops what is downstream."""
 
@@ -54,9 +67,7 @@ def test_the_chats_are_these_assets(specs: dict[str, dg.AssetSpec]) -> None:
     chats = {key: spec for key, spec in specs.items() if spec.group_name == "chats"}
     assert {
         key: (
-            "monthly"
-            if isinstance(spec.partitions_def, dg.MonthlyPartitionsDefinition)
-            else "daily",
+            _PERIODS[type(spec.partitions_def)],
             set(spec.kinds),
             {dep.asset_key.to_user_string() for dep in spec.deps},
         )

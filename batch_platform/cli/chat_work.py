@@ -16,6 +16,8 @@ from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.delivery import mail_report
 from batch_platform.domains.chats.dry_run import DryRun, estimate_day
 from batch_platform.domains.chats.missing import missing_days
+from batch_platform.domains.chats.models import KeptArchive, MissingDay
+from batch_platform.domains.chats.review import kept_archive, review_month, review_week
 from batch_platform.domains.chats.store import ChatStore
 from batch_platform.domains.chats.workflow import write_period_report
 from batch_platform.gateways.mail import Mailer
@@ -24,6 +26,7 @@ from batch_platform.resources.roles import bulk_llm, chat_source
 
 CLASSIFY = ("chats/raw_chats", "chats/classifications", "chats/published_keywords")
 _JOB = "chats_night_job"
+_NEVER = "가져오지 않음"
 _REPORT = "chats/report"
 _MAIL = "chats/report_mail"
 
@@ -130,6 +133,12 @@ def show_missing(settings: Settings, days: Sequence[date]) -> list[date]:
     if not found:
         out.print("[green]빠진 것이 없습니다.[/green]")
         return []
+    show_missing_days(found)
+    return [day.chat_date for day in found]
+
+
+def show_missing_days(found: Sequence[MissingDay]) -> None:
+    """Show days that are not whole here, and why."""
     show_table(
         "빠진 날",
         ["날짜", "원본 채팅", "가져온 채팅", "빠진 질문", "이유"],
@@ -137,15 +146,79 @@ def show_missing(settings: Settings, days: Sequence[date]) -> list[date]:
             (
                 day.chat_date,
                 f"{day.source_rows:,}",
-                f"{day.landed_rows:,}",
-                f"{day.missing_questions:,}",
+                _NEVER if day.landed_rows is None else f"{day.landed_rows:,}",
+                "모름" if day.missing_questions is None else f"{day.missing_questions:,}",
                 day.reason,
             )
             for day in found
         ],
         right=(1, 2, 3),
     )
-    return [day.chat_date for day in found]
+
+
+def show_review(settings: Settings, first: date, *, is_month: bool) -> bool:
+    """Show what a week or a month lacks; write and mail nothing. Tell whether it is whole."""
+    _say_made_up(settings)
+    look = review_month if is_month else review_week
+    review = look(
+        first, source=chat_source(settings), db=open_platform_db(settings), settings=settings
+    )
+    out.print(
+        f"{review.start} ~ {review.end}: {review.day_count}일 가운데 {review.days_with_chats}일에"
+        f" 채팅 {review.chat_count:,}건, 질문 {review.question_count:,}건,"
+        f" 분류 {review.classified_count:,}건, 보류 {review.quarantined_count:,}건",
+        soft_wrap=True,
+    )
+    if review.missing:
+        show_missing_days(review.missing)
+    else:
+        out.print("[green]빠진 날이 없습니다.[/green]")
+    if review.archive is not None:
+        _show_archive(review.archive)
+    return review.is_whole
+
+
+def run_review(settings: Settings, first: date, *, is_month: bool, is_mailed: bool) -> bool:
+    """Make the review of a week or a month, and show it; tell whether it is whole.
+
+    Raises:
+        typer.Exit: It could not be made; it has been said why.
+    """
+    name = "monthly_review" if is_month else "weekly_review"
+    config = {"ops": {f"chats__{name}": {"config": {"send": is_mailed, "again": is_mailed}}}}
+    result = run_job(f"chats_{name}_job", first.isoformat(), settings=settings, run_config=config)
+    show_run(first.isoformat(), result)
+    if not result.is_success:
+        raise typer.Exit(1)
+    return show_review(settings, first, is_month=is_month)
+
+
+def run_archive(settings: Settings, month: date) -> None:
+    """Pack a month's workbooks into one file.
+
+    Raises:
+        typer.Exit: It could not be made; it has been said why.
+    """
+    _say_made_up(settings)
+    result = run_job("chats_archive_job", month.isoformat(), settings=settings)
+    show_run(month.isoformat(), result)
+    if not result.is_success:
+        raise typer.Exit(1)
+    _show_archive(kept_archive(month, open_platform_db(settings), settings))
+
+
+def _show_archive(archive: KeptArchive) -> None:
+    if archive.path is None:
+        out.print(
+            "보관 파일: 없습니다."
+            + (f" 보관할 보고서 {archive.lacking}개" if archive.lacking else "")
+        )
+        return
+    lacking = f", 빠진 것 {archive.lacking}개" if archive.lacking else ""
+    out.print(
+        f"보관 파일: {archive.path} · 보고서 {archive.workbooks}개{lacking}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def _say_made_up(settings: Settings) -> None:

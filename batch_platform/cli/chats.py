@@ -4,14 +4,21 @@ What an option means is decided here; what a command does with it is in `chat_wo
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from batch_platform.cli.console import err, out
-from batch_platform.core.days import days_between, past_day, utc_now
+from batch_platform.core.days import (
+    days_between,
+    month_before,
+    past_day,
+    today,
+    utc_now,
+    week_before,
+)
 from batch_platform.core.errors import PermanentError
 from batch_platform.core.settings import Settings
 
@@ -134,6 +141,46 @@ def complete(
     chat_work.run_days(settings, days, chat_work.CLASSIFY, is_reported=True, is_mailed=True)
 
 
+@app.command(epilog="예: batch-platform chats review   |   chats review --month 2026-10 --email")
+def review(
+    week: Annotated[
+        str, typer.Option("--week", help="그 날이 든 주 (월~일, YYYY-MM-DD). 기본: 지난주")
+    ] = "",
+    month: Annotated[str, typer.Option("--month", help="달 (YYYY-MM)")] = "",
+    email: Annotated[bool, typer.Option("--email", help="결과를 메일로도 보냅니다.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="보기만 합니다: 기록도 메일도 없습니다.")
+    ] = False,
+) -> None:
+    """지난 한 주나 한 달에 빠진 날과 질문을 원본과 견주어 봅니다. 빠진 것이 있으면 종료 코드 1."""
+    from batch_platform.cli import chat_work
+    from batch_platform.resources.roles import active_settings
+
+    if week and month:
+        raise typer.BadParameter("--week 와 --month 는 함께 쓸 수 없습니다.")
+    settings = active_settings()
+    first = _month(settings, month) if month else _monday(settings, week)
+    is_month = bool(month)
+    if dry_run:
+        is_whole = chat_work.show_review(settings, first, is_month=is_month)
+    else:
+        is_whole = chat_work.run_review(settings, first, is_month=is_month, is_mailed=email)
+    if not is_whole:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="예: batch-platform chats archive   |   batch-platform chats archive 2026-10")
+def archive(
+    month: Annotated[str, typer.Argument(help="달 (YYYY-MM). 기본: 지난달")] = "",
+) -> None:
+    """한 달의 보고서를 파일 하나(ZIP)에 모읍니다. 없는 보고서는 다시 만듭니다."""
+    from batch_platform.cli import chat_work
+    from batch_platform.resources.roles import active_settings
+
+    settings = active_settings()
+    chat_work.run_archive(settings, _month(settings, month))
+
+
 @missing_app.command(
     "check", epilog="예: batch-platform chats missing check -s 2026-11-01 -e 2026-11-19"
 )
@@ -198,12 +245,51 @@ def _days(settings: Settings, day: str, start: str, end: str) -> list[date]:
         days = list(days_between(first, last))
     else:
         days = [past_day(day or "yesterday", utc_now, zone)]
-    if days[0] < settings.chats.first_day:
+    _not_before_the_first(settings, days[0])
+    return days
+
+
+def _monday(settings: Settings, day: str) -> date:
+    """The Monday of a day's week, or of the last week; the week is over.
+
+    Raises:
+        PermanentError: The text is no date, or the week is not over or before the first day.
+    """
+    zone = settings.platform.zone
+    last = week_before(today(utc_now, zone))
+    named = past_day(day, utc_now, zone) if day else last
+    monday = named - timedelta(days=named.weekday())
+    if monday > last:
         raise PermanentError(
-            f"{days[0]} is before the first day of the platform, {settings.chats.first_day}",
+            f"The week of {named} is not over yet", f"The last one that is began on {last}"
+        )
+    return _not_before_the_first(settings, monday)
+
+
+def _month(settings: Settings, text: str) -> date:
+    """A month's first day, or that of the last month; the month is over.
+
+    Raises:
+        PermanentError: The text is no month, or it is not over or before the first day.
+    """
+    last = month_before(today(utc_now, settings.platform.zone))
+    try:
+        month = date.fromisoformat(f"{text}-01") if text else last
+    except ValueError:
+        raise PermanentError(f"{text!r} is not a month", "Write it like 2026-10") from None
+    if month > last:
+        raise PermanentError(f"{text} is not over yet", f"The last month that is is {last:%Y-%m}")
+    _not_before_the_first(settings, (month + timedelta(days=31)).replace(day=1) - timedelta(days=1))
+    return month
+
+
+def _not_before_the_first(settings: Settings, day: date) -> date:
+    if day < settings.chats.first_day:
+        raise PermanentError(
+            f"{day} is before the first day of the platform, {settings.chats.first_day}",
             "Set CHATS_FIRST_DAY to an earlier day",
         )
-    return days
+    return day
 
 
 def _tuned(settings: Settings, **changes: int | bool | None) -> Settings:

@@ -88,3 +88,13 @@ def previous_weekday(day: date) -> date:
     while before.weekday() >= 5:
         before -= timedelta(days=1)
     return before
+
+
+def week_before(day: date) -> date:
+    """The Monday of the last week, Monday to Sunday, that is over on a day."""
+    return day - timedelta(days=day.weekday() + 7)
+
+
+def month_before(day: date) -> date:
+    """The first day of the last month that is over on a day."""
+    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)

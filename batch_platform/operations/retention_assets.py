@@ -9,9 +9,8 @@ from batch_platform.core.settings import Settings
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_services import dagster_database_url
 from batch_platform.operations.retention import Freed, free
-from batch_platform.orchestration.partitions import ZONE_NAME
 from batch_platform.orchestration.results import markdown_table, materialized, stopwatch
-from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
+from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST, declared_schedule
 from batch_platform.orchestration.steps import trying_again_later
 
 
@@ -81,14 +80,11 @@ def retention_definitions(settings: Settings) -> dg.Definitions:
         assets=[retention],
         jobs=[operations_retention_job],
         schedules=[
-            dg.ScheduleDefinition(
-                name="operations_retention_schedule",
-                job=operations_retention_job,
-                cron_schedule=settings.retention.cron,
-                execution_timezone=ZONE_NAME,
-                default_status=dg.DefaultScheduleStatus.RUNNING,
-                tags=MAKE_UP_FOR_LATEST,
+            declared_schedule(
+                operations_retention_job,
+                settings.retention.cron,
                 description="Removes what is older than it is kept.",
+                missed=MAKE_UP_FOR_LATEST,
             )
         ],
     )

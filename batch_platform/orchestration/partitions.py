@@ -28,6 +28,13 @@ def daily_partitions(first_day: date, *, last_in_days: int = -1) -> dg.DailyPart
     )
 
 
+def weekly_partitions(first_day: date) -> dg.WeeklyPartitionsDefinition:
+    """Weeks from Monday to Sunday, named after their Monday, from the first whole one on."""
+    return dg.WeeklyPartitionsDefinition(
+        start_date=first_day.isoformat(), timezone=ZONE_NAME, day_offset=1
+    )
+
+
 def monthly_partitions(first_day: date) -> dg.MonthlyPartitionsDefinition:
     """Calendar months, named after their first day, from that of `first_day` to the last over."""
     start = first_day.replace(day=1).isoformat()

@@ -20,8 +20,10 @@ ASSETS = {
     "report_mail",
     "published_keywords",
     "report_archive",
+    "weekly_review",
+    "monthly_review",
 }
-DAILY_ASSETS = ASSETS - {"report_archive"}
+DAILY_ASSETS = ASSETS - {"report_archive", "weekly_review", "monthly_review"}
 JOB = "chats_night_job"
 # The backfill daemon looks every 30 seconds; what it launches is seven short runs.
 BACKFILL_SECONDS = 180

@@ -77,11 +77,21 @@ class ChatsSettings(Section):
         "CHATS_FIRST_DAY", date(2024, 1, 1), "First day that can be classified"
     )
     cron_schedule: str = variable("CRON_SCHEDULE", "0 1 * * *", "When yesterday is classified")
-    cron_email: bool = variable("CRON_EMAIL", True, "Whether the nightly run mails its report")
+    cron_email: bool = variable(
+        "CRON_EMAIL",
+        True,
+        "Whether the nightly run, and the reviews of weeks and months, are mailed",
+    )
+    week_cron: str = variable(
+        "CHATS_WEEK_CRON", "30 7 * * 1", "When it is looked for what is missing in the last week"
+    )
+    month_cron: str = variable(
+        "CHATS_MONTH_CRON", "30 7 1 * *", "When it is looked for what is missing in the last month"
+    )
     report_folder: Path | None = variable(
         "CHATS_REPORT_FOLDER", None, "Folder of the Excel reports; <home>/reports/chats by default"
     )
 
     _commas = field_validator("exclude_category_ids", mode="before")(split_commas)
 
-    _cron = field_validator("cron_schedule")(readable_cron)
+    _cron = field_validator("cron_schedule", "week_cron", "month_cron")(readable_cron)

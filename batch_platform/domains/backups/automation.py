@@ -3,7 +3,7 @@
 # Dagster's decorators are partly untyped; everything else here is checked strictly.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
-from datetime import time, timedelta
+from datetime import time
 
 import dagster as dg
 
@@ -19,9 +19,12 @@ from batch_platform.domains.backups.jobs import (
     backups_retention_job,
     backups_snapshot_retention_job,
 )
-from batch_platform.domains.backups.table_snapshots import last_week
-from batch_platform.orchestration.partitions import ZONE_NAME
-from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
+from batch_platform.domains.backups.table_snapshots import snapshot_week_before
+from batch_platform.orchestration.schedules import (
+    MAKE_UP_FOR_LATEST,
+    day_before,
+    declared_schedule,
+)
 
 DEADLINES = (Deadline("backups/database_backup", time(5, 0), 1, job="backups_database_job"),)
 """By when a night's backup must be there."""
@@ -58,65 +61,39 @@ JOBS = (
 
 def backups_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """The domain's schedules at the times the settings say."""
-    zone = settings.platform.zone
-
-    def yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        due = context.scheduled_execution_time.astimezone(zone)
-        day = due.date() - timedelta(days=1)
-        return dg.RunRequest(partition_key=day.isoformat(), tags={"due_at": due.isoformat()})
-
-    def week_before(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        due = context.scheduled_execution_time.astimezone(zone)
-        week = last_week(lambda: due, zone)
-        return dg.RunRequest(partition_key=week.isoformat(), tags={"due_at": due.isoformat()})
-
+    backups = settings.backups
     return [
-        dg.ScheduleDefinition(
-            name="backups_database_schedule",
-            job=backups_database_job,
-            cron_schedule=settings.backups.cron,
-            execution_timezone=ZONE_NAME,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-            tags=MAKE_UP_FOR_LATEST,
+        declared_schedule(
+            backups_database_job,
+            backups.cron,
             description="Backs up every database and proves it by a restore.",
-            execution_fn=yesterday,
+            missed=MAKE_UP_FOR_LATEST,
+            partition=day_before,
         ),
-        dg.ScheduleDefinition(
-            name="backups_incremental_schedule",
-            job=backups_incremental_job,
-            cron_schedule=settings.backups.incremental_cron,
-            execution_timezone=ZONE_NAME,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-            tags=MAKE_UP_FOR_LATEST,
+        declared_schedule(
+            backups_incremental_job,
+            backups.incremental_cron,
             description="Copies what changed on the server since the copy before.",
-            execution_fn=yesterday,
+            missed=MAKE_UP_FOR_LATEST,
+            partition=day_before,
         ),
-        dg.ScheduleDefinition(
-            name="backups_snapshots_schedule",
-            job=backups_snapshots_job,
-            cron_schedule=settings.backups.snapshot_cron,
-            execution_timezone=ZONE_NAME,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-            tags=MAKE_UP_FOR_LATEST,
+        declared_schedule(
+            backups_snapshots_job,
+            backups.snapshot_cron,
             description="Copies tables within the database.",
-            execution_fn=week_before,
+            missed=MAKE_UP_FOR_LATEST,
+            partition=snapshot_week_before,
         ),
-        dg.ScheduleDefinition(
-            name="backups_retention_schedule",
-            job=backups_retention_job,
-            cron_schedule=settings.backups.cleanup_cron,
-            execution_timezone=ZONE_NAME,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-            tags=MAKE_UP_FOR_LATEST,
+        declared_schedule(
+            backups_retention_job,
+            backups.cleanup_cron,
             description="Removes old backups, never the last good one.",
+            missed=MAKE_UP_FOR_LATEST,
         ),
-        dg.ScheduleDefinition(
-            name="backups_snapshot_retention_schedule",
-            job=backups_snapshot_retention_job,
-            cron_schedule=settings.backups.snapshot_cleanup_cron,
-            execution_timezone=ZONE_NAME,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-            tags=MAKE_UP_FOR_LATEST,
+        declared_schedule(
+            backups_snapshot_retention_job,
+            backups.snapshot_cleanup_cron,
             description="Removes old copies of tables, never a table's last one.",
+            missed=MAKE_UP_FOR_LATEST,
         ),
     ]

@@ -49,8 +49,12 @@ class Taken:
 
 def last_week(clock: Clock, zone: ZoneInfo) -> date:
     """The Sunday that names the last week that is over."""
-    on = today(clock, zone)
-    return on - timedelta(days=(on.weekday() + 1) % 7 + 7)
+    return snapshot_week_before(today(clock, zone))
+
+
+def snapshot_week_before(day: date) -> date:
+    """The Sunday that names the last week that is over on a day."""
+    return day - timedelta(days=(day.weekday() + 1) % 7 + 7)
 
 
 def take_snapshots(week: date, *, db: PlatformDb, settings: Settings, clock: Clock) -> Taken:

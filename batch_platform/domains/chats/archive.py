@@ -40,11 +40,10 @@ def archive_month(month: date, *, db: PlatformDb, settings: Settings, clock: Clo
         ConfigurationError: The folder cannot be written.
         RetryableError: The disk is full; an older archive is still whole.
     """
-    last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    counts = ChatStore(db).day_counts(month, last)
-    reported = [day.chat_date for day in counts if day.classified_count]
+    month, last = month_of(month)
+    reported, day_count = _reported_days(month, db), sum(1 for _ in days_between(month, last))
     if not reported:
-        return MonthArchive(None, 0, 0, len(counts))
+        return MonthArchive(None, 0, 0, day_count)
     folder = settings.chats_report_folder
     workbooks = [write_period_report(month, last, db=db, settings=settings, clock=clock).path]
     for day in reported:
@@ -52,11 +51,35 @@ def archive_month(month: date, *, db: PlatformDb, settings: Settings, clock: Clo
         if not path.exists():
             write_period_report(day, day, db=db, settings=settings, clock=clock)
         workbooks.append(path)
-    archive = folder / "archive" / f"채팅키워드분류보고서_{month:%Y-%m}.zip"
+    archive = archive_path(month, settings)
     with atomic_file(archive, setting="CHATS_REPORT_FOLDER") as temporary:
         _write_zip(temporary, workbooks)
-    silent = sum(1 for _ in days_between(month, last)) - len(reported)
+    silent = day_count - len(reported)
     return MonthArchive(archive, len(workbooks), archive.stat().st_size, silent)
+
+
+def month_of(day: date) -> tuple[date, date]:
+    """The first and the last day of a day's month."""
+    first = day.replace(day=1)
+    return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+
+def archive_path(month: date, settings: Settings) -> Path:
+    """Where a month's archive stands."""
+    name = f"채팅키워드분류보고서_{month:%Y-%m}.zip"
+    return settings.chats_report_folder / "archive" / name
+
+
+def workbook_names(month: date, db: PlatformDb) -> list[str]:
+    """What belongs into a month's archive: its own workbook and those of its days with chats."""
+    reported = _reported_days(month, db)
+    days = [report_file_name(day, day) for day in reported]
+    return [report_file_name(*month_of(month)), *days] if reported else []
+
+
+def _reported_days(month: date, db: PlatformDb) -> list[date]:
+    counts = ChatStore(db).day_counts(*month_of(month))
+    return [day.chat_date for day in counts if day.classified_count]
 
 
 def _write_zip(target: Path, files: list[Path]) -> None:

@@ -13,7 +13,9 @@ from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.archive import archive_month
 from batch_platform.domains.chats.delivery import mail_report
 from batch_platform.domains.chats.extraction import extract_day
-from batch_platform.domains.chats.partitions import chat_days, chat_months
+from batch_platform.domains.chats.models import PeriodReview
+from batch_platform.domains.chats.partitions import chat_days, chat_months, chat_weeks
+from batch_platform.domains.chats.review import mail_review, review_month, review_week
 from batch_platform.domains.chats.store import ChatStore
 from batch_platform.domains.chats.workflow import (
     classify_day,
@@ -41,6 +43,7 @@ from batch_platform.orchestration.steps import working_on_partition
 _OWNERS = ["team:chats"]
 _PREFIX = "chats"
 _BACKFILL_TAG = "dagster/backfill"
+_NOT_WANTED = "Not wanted in this run (backfill or setting)"
 
 
 class RawChatsConfig(dg.Config):
@@ -241,6 +244,10 @@ class ReportMailConfig(dg.Config):
     """Whether a mail that was sent before is sent again."""
 
 
+def _is_wanted(context: dg.AssetExecutionContext, config: ReportMailConfig) -> bool:
+    return config.send and (config.send_in_backfill or _BACKFILL_TAG not in context.run.tags)
+
+
 @dg.asset(
     key_prefix=_PREFIX,
     deps=[report],
@@ -262,9 +269,8 @@ def report_mail(
     The same content is not sent twice. Without a mail server nothing is sent and it says so.
     """
     day, seconds = partition_day(context), stopwatch()
-    is_wanted = config.send and (config.send_in_backfill or _BACKFILL_TAG not in context.run.tags)
-    if not is_wanted:
-        note, recipients, sent = "Not wanted in this run (backfill or setting)", (), False
+    if not _is_wanted(context, config):
+        note, recipients, sent = _NOT_WANTED, (), False
     else:
         with working_on_partition(context, platform_db):
             delivery = mail_report(
@@ -342,5 +348,110 @@ def report_archive(
             "path": dg.MetadataValue.path(str(archive.path)) if archive.path else "none",
             "size_bytes": archive.size_bytes,
             "days_without_chats": archive.days_without_chats,
+        },
+    )
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    deps=[classifications],
+    partitions_def=chat_weeks,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    owners=_OWNERS,
+    kinds={"email"},
+)
+def weekly_review(
+    context: dg.AssetExecutionContext,
+    config: ReportMailConfig,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    chat_source: dg.ResourceParam[SourceDatabase],
+    mailer: dg.ResourceParam[Mailer],
+) -> dg.MaterializeResult[Any]:
+    """One look back per week: which of its days and questions are missing, told by mail.
+
+    Compared with the source, day by day. It fills nothing: the mail says which command does.
+    """
+    seconds = stopwatch()
+    with working_on_partition(context, platform_db):
+        review = review_week(
+            partition_day(context), source=chat_source, db=platform_db, settings=settings
+        )
+        note = _told(context, config, review, platform_db, mailer, settings)
+    return _reviewed(review, note, seconds())
+
+
+@dg.asset(
+    key_prefix=_PREFIX,
+    deps=[classifications, report_archive],
+    partitions_def=chat_months,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    owners=_OWNERS,
+    kinds={"email"},
+)
+def monthly_review(
+    context: dg.AssetExecutionContext,
+    config: ReportMailConfig,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    chat_source: dg.ResourceParam[SourceDatabase],
+    mailer: dg.ResourceParam[Mailer],
+) -> dg.MaterializeResult[Any]:
+    """One look back per month: how complete it is and what its archive holds, told by mail.
+
+    Compared with the source, day by day; the archive is attached.
+    """
+    seconds = stopwatch()
+    with working_on_partition(context, platform_db):
+        review = review_month(
+            partition_day(context), source=chat_source, db=platform_db, settings=settings
+        )
+        note = _told(context, config, review, platform_db, mailer, settings)
+    return _reviewed(review, note, seconds())
+
+
+def _told(
+    context: dg.AssetExecutionContext,
+    config: ReportMailConfig,
+    review: PeriodReview,
+    db: PlatformDb,
+    mailer: Mailer,
+    settings: Settings,
+) -> str:
+    if not _is_wanted(context, config):
+        return _NOT_WANTED
+    return mail_review(
+        review,
+        asset=context.asset_key.to_user_string(),
+        db=db,
+        mailer=mailer,
+        settings=settings,
+        run_url=run_url(settings, context.run.run_id),
+        again=config.again,
+    ).note
+
+
+def _reviewed(review: PeriodReview, note: str, seconds: float) -> dg.MaterializeResult[Any]:
+    columns = ["날짜", "원본 채팅", "가져온 채팅", "빠진 질문", "이유"]
+    missing = [
+        (each.chat_date, each.source_rows, each.landed_rows, each.missing_questions, each.reason)
+        for each in review.missing
+    ]
+    archive = review.archive
+    return materialized(
+        rows=len(review.missing),
+        seconds=seconds,
+        is_made_up=review.is_made_up,
+        preview=markdown_table(columns, missing) if missing else "",
+        details={
+            "days": review.day_count,
+            "days_missing": len(review.missing),
+            "questions_missing": review.missing_questions,
+            "chats": review.chat_count,
+            "questions": review.question_count,
+            "questions_classified": review.classified_count,
+            "questions_quarantined": review.quarantined_count,
+            **({"workbooks_lacking": archive.lacking} if archive else {}),
+            "note": note,
         },
     )

@@ -3,22 +3,31 @@
 # Dagster's decorators are partly untyped; everything else here is checked strictly.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
-from datetime import time, timedelta
+from collections.abc import Mapping
+from datetime import time
+from typing import Any
 
 import dagster as dg
 
+from batch_platform.core.days import month_before, week_before
 from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats.assets import (
     classifications,
+    monthly_review,
     published_keywords,
     raw_chats,
     report,
     report_archive,
     report_mail,
+    weekly_review,
 )
-from batch_platform.orchestration.partitions import ZONE_NAME
-from batch_platform.orchestration.schedules import MAKE_UP_FOR_ALL
+from batch_platform.orchestration.schedules import (
+    MAKE_UP_FOR_ALL,
+    MAKE_UP_FOR_LATEST,
+    day_before,
+    declared_schedule,
+)
 
 DEADLINES = (Deadline("chats/report", time(7), job="chats_night_job"),)
 """By when the night must be done."""
@@ -39,53 +48,69 @@ chats_archive_job = dg.define_asset_job(
     tags={"domain": "chats"},
 )
 
-_SWITCHED_OFF = dg.SkipReason("ENGINE_FOR_SQLALCHEMY is not set: the chats are switched off")
+chats_weekly_review_job = dg.define_asset_job(
+    "chats_weekly_review_job",
+    selection=dg.AssetSelection.assets(weekly_review),
+    description="Which days and questions of a week are missing.",
+    tags={"domain": "chats"},
+)
+
+chats_monthly_review_job = dg.define_asset_job(
+    "chats_monthly_review_job",
+    selection=dg.AssetSelection.assets(monthly_review),
+    description="How complete a month and its archive are.",
+    tags={"domain": "chats"},
+)
+
+JOBS = (chats_night_job, chats_archive_job, chats_weekly_review_job, chats_monthly_review_job)
 
 
 def chats_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """The domain's schedules at the times the settings say."""
-
-    @dg.schedule(
-        name="chats_night_schedule",
-        job=chats_night_job,
-        cron_schedule=settings.chats.cron_schedule,
-        execution_timezone=ZONE_NAME,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        tags=MAKE_UP_FOR_ALL,
-        description="Classifies yesterday's chats.",
+    chats = settings.chats
+    off = (
+        "ENGINE_FOR_SQLALCHEMY is not set: the chats are switched off"
+        if chats.engine is None
+        else ""
     )
-    def chats_night_schedule(
-        context: dg.ScheduleEvaluationContext,
-    ) -> dg.RunRequest | dg.SkipReason:
-        if settings.chats.engine is None:
-            return _SWITCHED_OFF
-        due = context.scheduled_execution_time.astimezone(settings.platform.zone)
-        day = due.date() - timedelta(days=1)
-        run_config = dg.RunConfig(
-            {"chats__report_mail": {"config": {"send": settings.chats.cron_email}}}
-        )
-        return dg.RunRequest(
-            partition_key=day.isoformat(),
-            run_config=run_config.to_config_dict(),
-            tags={"due_at": due.isoformat()},
-        )
+    return [
+        declared_schedule(
+            chats_night_job,
+            chats.cron_schedule,
+            description="Classifies yesterday's chats.",
+            missed=MAKE_UP_FOR_ALL,
+            partition=day_before,
+            run_config=_mailing("report_mail", chats.cron_email),
+            switched_off=off,
+        ),
+        declared_schedule(
+            chats_archive_job,
+            "0 4 1 * *",
+            description="Archives last month's workbooks.",
+            missed=MAKE_UP_FOR_ALL,
+            partition=month_before,
+            switched_off=off,
+        ),
+        declared_schedule(
+            chats_weekly_review_job,
+            chats.week_cron,
+            description="Looks for what is missing in the last week, and mails it.",
+            missed=MAKE_UP_FOR_LATEST,
+            partition=week_before,
+            run_config=_mailing("weekly_review", chats.cron_email),
+            switched_off=off,
+        ),
+        declared_schedule(
+            chats_monthly_review_job,
+            chats.month_cron,
+            description="Looks for what is missing in the last month and its archive; mails both.",
+            missed=MAKE_UP_FOR_ALL,
+            partition=month_before,
+            run_config=_mailing("monthly_review", chats.cron_email),
+            switched_off=off,
+        ),
+    ]
 
-    @dg.schedule(
-        name="chats_archive_schedule",
-        job=chats_archive_job,
-        cron_schedule="0 4 1 * *",
-        execution_timezone=ZONE_NAME,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        tags=MAKE_UP_FOR_ALL,
-        description="Archives last month's workbooks.",
-    )
-    def chats_archive_schedule(
-        context: dg.ScheduleEvaluationContext,
-    ) -> dg.RunRequest | dg.SkipReason:
-        if settings.chats.engine is None:
-            return _SWITCHED_OFF
-        due = context.scheduled_execution_time.astimezone(settings.platform.zone)
-        month = (due.date().replace(day=1) - timedelta(days=1)).replace(day=1)
-        return dg.RunRequest(partition_key=month.isoformat(), tags={"due_at": due.isoformat()})
 
-    return [chats_night_schedule, chats_archive_schedule]
+def _mailing(asset: str, is_wanted: bool) -> Mapping[str, Any]:
+    return {"ops": {f"chats__{asset}": {"config": {"send": is_wanted}}}}

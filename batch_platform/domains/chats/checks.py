@@ -2,14 +2,27 @@
 
 import dagster as dg
 
-from batch_platform.core.days import previous_weekday
+from batch_platform.core.days import (
+    Clock,
+    month_before,
+    previous_weekday,
+    today,
+    week_before,
+)
 from batch_platform.core.settings import Settings
-from batch_platform.domains.chats.assets import classifications, raw_chats
+from batch_platform.domains.chats.assets import (
+    classifications,
+    monthly_review,
+    raw_chats,
+    weekly_review,
+)
+from batch_platform.domains.chats.models import PeriodReview
+from batch_platform.domains.chats.review import review_month, review_week
 from batch_platform.domains.chats.store import ChatStore
 from batch_platform.domains.chats.workflow import read_categories
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
-from batch_platform.orchestration.partitions import checked_day
+from batch_platform.orchestration.partitions import checked_day, checked_days
 
 
 @dg.asset_check(asset=raw_chats)
@@ -94,10 +107,55 @@ def categories_are_known_to_the_source(
     )
 
 
+@dg.asset_check(asset=weekly_review)
+def every_day_of_the_week_has_its_chats_and_classifications(
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    chat_source: dg.ResourceParam[SourceDatabase],
+    clock: dg.ResourceParam[Clock],
+) -> dg.AssetCheckResult:
+    """No day of the week and no question of it is missing; the last week when it runs alone."""
+    by_itself = week_before(today(clock, settings.platform.zone))
+    (monday,) = checked_days(context, by_itself)
+    return _whole(review_week(monday, source=chat_source, db=platform_db, settings=settings))
+
+
+@dg.asset_check(asset=monthly_review)
+def every_day_of_the_month_has_its_chats_and_its_workbook(
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    platform_db: dg.ResourceParam[PlatformDb],
+    chat_source: dg.ResourceParam[SourceDatabase],
+    clock: dg.ResourceParam[Clock],
+) -> dg.AssetCheckResult:
+    """No day of the month is missing, nor a workbook in its archive."""
+    by_itself = month_before(today(clock, settings.platform.zone))
+    (month,) = checked_days(context, by_itself)
+    return _whole(review_month(month, source=chat_source, db=platform_db, settings=settings))
+
+
+def _whole(review: PeriodReview) -> dg.AssetCheckResult:
+    missing = ", ".join(f"{day.chat_date}" for day in review.missing)
+    lacking = {"workbooks_lacking": review.archive.lacking} if review.archive else {}
+    return dg.AssetCheckResult(
+        passed=review.is_whole,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "days_missing": len(review.missing),
+            "questions_missing": review.missing_questions,
+            **lacking,
+            "which": missing or "none",
+        },
+    )
+
+
 chat_checks = [
     raw_chats_are_not_empty_after_a_busy_weekday,
     raw_chats_add_up_to_the_source,
     every_question_is_classified_or_in_quarantine,
     question_counts_add_up_to_the_chats,
     categories_are_known_to_the_source,
+    every_day_of_the_week_has_its_chats_and_classifications,
+    every_day_of_the_month_has_its_chats_and_its_workbook,
 ]

@@ -7,11 +7,7 @@ import dagster as dg
 
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats import assets
-from batch_platform.domains.chats.automation import (
-    chats_archive_job,
-    chats_night_job,
-    chats_schedules,
-)
+from batch_platform.domains.chats.automation import JOBS, chats_schedules
 from batch_platform.domains.chats.checks import chat_checks
 from batch_platform.domains.chats.chunks import CHUNKINGS
 from batch_platform.orchestration.chunks import cut_on_workers
@@ -24,6 +20,6 @@ def chats_definitions(settings: Settings) -> dg.Definitions:
             dg.load_assets_from_modules([assets], group_name="chats"), CHUNKINGS, settings
         ),
         asset_checks=chat_checks,
-        jobs=[chats_night_job, chats_archive_job],
+        jobs=JOBS,
         schedules=chats_schedules(settings),
     )

@@ -1,24 +1,13 @@
 """Finding days and questions without a classification, by comparing with the source."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from batch_platform.core.settings import Settings
+from batch_platform.domains.chats.models import MissingDay
 from batch_platform.domains.chats.store import ChatStore, DayCounts
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
-
-
-@dataclass(frozen=True)
-class MissingDay:
-    """A day that is not whole here, and why."""
-
-    chat_date: date
-    source_rows: int
-    landed_rows: int
-    missing_questions: int
-    reason: str
 
 
 def missing_days(
@@ -40,8 +29,8 @@ def missing_days(
                 MissingDay(
                     counts.chat_date,
                     in_source,
-                    counts.landed_rows or 0,
-                    counts.missing_count,
+                    counts.landed_rows,
+                    counts.missing_count if counts.is_extracted else None,
                     reason,
                 )
             )

@@ -6,6 +6,7 @@ Tables are in `migrations/versions/0003_chats.py`; the old system's shapes are t
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +143,77 @@ class ReportSummary:
     cost_krw: float
     is_made_up: bool
     generated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MissingDay:
+    """A day that is not whole here, and why.
+
+    Attributes:
+        source_rows: Chats of the day in the source.
+        landed_rows: Chats of the day here; None when the day was never fetched.
+        missing_questions: Questions without a classification; None when nobody can know.
+        reason: In Korean.
+    """
+
+    chat_date: date
+    source_rows: int
+    landed_rows: int | None
+    missing_questions: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptArchive:
+    """A month's archive as it stands.
+
+    Attributes:
+        path: The file; None when it is not there.
+        workbooks: How many are in it.
+        lacking: How many of the month's belong into it and are not there.
+    """
+
+    path: Path | None
+    workbooks: int
+    lacking: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodReview:
+    """What a look back at a week or a month found.
+
+    Attributes:
+        start: The period's first day.
+        end: Its last day.
+        day_count: Its days that can be classified at all.
+        days_with_chats: Days of which chats were fetched.
+        chat_count: Chats that were fetched.
+        question_count: Distinct questions of each day, added up.
+        classified_count: Of these, with a classification.
+        quarantined_count: Of these, set aside.
+        missing: Days that are not whole, in order.
+        archive: Of a month; None of a week.
+        is_made_up: Whether it was fed by the sandbox.
+    """
+
+    start: date
+    end: date
+    day_count: int
+    days_with_chats: int
+    chat_count: int
+    question_count: int
+    classified_count: int
+    quarantined_count: int
+    missing: tuple[MissingDay, ...]
+    archive: KeptArchive | None
+    is_made_up: bool
+
+    @property
+    def missing_questions(self) -> int:
+        """Questions without a classification, of the days that were fetched."""
+        return sum(day.missing_questions or 0 for day in self.missing)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing and not (self.archive and self.archive.lacking)

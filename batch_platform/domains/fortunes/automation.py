@@ -18,8 +18,7 @@ from batch_platform.domains.fortunes.assets import (
 )
 from batch_platform.domains.fortunes.store import FortuneStore
 from batch_platform.gateways.platform_db import PlatformDb
-from batch_platform.orchestration.partitions import ZONE_NAME
-from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST
+from batch_platform.orchestration.schedules import MAKE_UP_FOR_LATEST, declared_schedule
 
 DEADLINES = (
     Deadline("fortunes/published_fortunes", time(23, 50), days_after=-1, job="fortunes_night_job"),
@@ -43,31 +42,21 @@ fortunes_night_job = dg.define_asset_job(
     tags={"domain": "fortunes"},
 )
 
-_SWITCHED_OFF = dg.SkipReason("DATABASE_URL is not set: the fortunes are switched off")
+_SWITCHED_OFF = "DATABASE_URL is not set: the fortunes are switched off"
 
 
 def fortunes_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """The domain's schedule at the time the settings say."""
-
-    @dg.schedule(
-        name="fortunes_night_schedule",
-        job=fortunes_night_job,
-        cron_schedule=settings.fortunes.cron_schedule,
-        execution_timezone=ZONE_NAME,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        tags=MAKE_UP_FOR_LATEST,
-        description="Makes tomorrow's fortunes.",
-    )
-    def fortunes_night_schedule(
-        context: dg.ScheduleEvaluationContext,
-    ) -> dg.RunRequest | dg.SkipReason:
-        if settings.fortunes.database_url is None:
-            return _SWITCHED_OFF
-        due = context.scheduled_execution_time.astimezone(settings.platform.zone)
-        tomorrow = due.date() + timedelta(days=1)
-        return dg.RunRequest(partition_key=tomorrow.isoformat(), tags={"due_at": due.isoformat()})
-
-    return [fortunes_night_schedule]
+    return [
+        declared_schedule(
+            fortunes_night_job,
+            settings.fortunes.cron_schedule,
+            description="Makes tomorrow's fortunes.",
+            missed=MAKE_UP_FOR_LATEST,
+            partition=lambda due: due + timedelta(days=1),
+            switched_off=_SWITCHED_OFF if settings.fortunes.database_url is None else "",
+        )
+    ]
 
 
 @dg.sensor(
@@ -84,7 +73,7 @@ def fortunes_retry_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Ask for one run a day that has failed users whose next attempt is due."""
     if settings.fortunes.database_url is None:
-        return _SWITCHED_OFF
+        return dg.SkipReason(_SWITCHED_OFF)
     now = clock()
     current = today(clock, settings.platform.zone)
     days = [current, current + timedelta(days=1)]

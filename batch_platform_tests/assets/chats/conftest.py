@@ -99,9 +99,14 @@ class World:
         tags: Mapping[str, str] | None = None,
         classify: Mapping[str, object] | None = None,
         mail: Mapping[str, object] | None = None,
+        review: Mapping[str, object] | None = None,
     ) -> Made:
         """Run assets of a job, all of them by default, as a command does: without waiting."""
-        configs = {"chats__classifications": classify, "chats__report_mail": mail}
+        configs = {
+            "chats__classifications": classify,
+            "chats__report_mail": mail,
+            "chats__weekly_review": review,
+        }
         ops = {name: {"config": dict(config)} for name, config in configs.items() if config}
         result = (
             self.definitions()

@@ -69,6 +69,15 @@ def test_the_archive_is_of_last_month() -> None:
     assert request.partition_key == "2025-12-01"
 
 
+def test_a_week_and_a_month_are_looked_back_at_when_they_are_over() -> None:
+    monday = datetime(2026, 11, 23, 7, 30, tzinfo=SEOUL)
+    week = evaluated("chats_weekly_review_schedule", monday, CRON_EMAIL="false")
+    assert week.partition_key == "2026-11-16"
+    assert week.run_config["ops"]["chats__weekly_review"]["config"] == {"send": False}
+    month = evaluated("chats_monthly_review_schedule", datetime(2026, 12, 1, 7, 30, tzinfo=SEOUL))
+    assert month.partition_key == "2026-11-01"
+
+
 @pytest.fixture
 def failed_run(world: World) -> tuple[World, dg.ExecuteInProcessResult]:
     world.variables["DB_TABLE_CHATTINGS"] = "no_such_table"

@@ -7,11 +7,12 @@ from datetime import time, timedelta
 
 import dagster as dg
 
+from batch_platform.core.days import month_before
 from batch_platform.core.deadlines import Deadline
 from batch_platform.core.settings import Settings
 from batch_platform.domains.stocks.market.assets import daily_prices, listings, price_report
 from batch_platform.orchestration.partitions import ZONE_NAME
-from batch_platform.orchestration.schedules import MAKE_UP_FOR_ALL
+from batch_platform.orchestration.schedules import MAKE_UP_FOR_ALL, declared_schedule
 
 DEADLINES = (Deadline("stocks/daily_prices", time(10), job="stocks_night_job"),)
 
@@ -38,7 +39,7 @@ stocks_report_job = dg.define_asset_job(
     tags={"domain": "stocks"},
 )
 
-_SWITCHED_OFF = dg.SkipReason(
+_SWITCHED_OFF = (
     "Neither KRX_AUTH_KEY nor PUBLIC_DATA_SERVICE_KEY is set: the stocks are switched off"
 )
 
@@ -60,7 +61,7 @@ def market_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         context: dg.ScheduleEvaluationContext,
     ) -> dg.RunRequest | dg.SkipReason:
         if not settings.is_on("stocks"):
-            return _SWITCHED_OFF
+            return dg.SkipReason(_SWITCHED_OFF)
         due = context.scheduled_execution_time.astimezone(settings.platform.zone)
         day = (due.date() - timedelta(days=1)).isoformat()
         if _is_there(context.instance, day):
@@ -72,24 +73,14 @@ def market_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             tags={"due_at": due.isoformat()},
         )
 
-    @dg.schedule(
-        name="stocks_report_schedule",
-        job=stocks_report_job,
-        cron_schedule="0 19 1 * *",
-        execution_timezone=ZONE_NAME,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        tags=MAKE_UP_FOR_ALL,
+    stocks_report_schedule = declared_schedule(
+        stocks_report_job,
+        "0 19 1 * *",
         description="Writes last month's workbook of prices.",
+        missed=MAKE_UP_FOR_ALL,
+        partition=month_before,
+        switched_off="" if settings.is_on("stocks") else _SWITCHED_OFF,
     )
-    def stocks_report_schedule(
-        context: dg.ScheduleEvaluationContext,
-    ) -> dg.RunRequest | dg.SkipReason:
-        if not settings.is_on("stocks"):
-            return _SWITCHED_OFF
-        due = context.scheduled_execution_time.astimezone(settings.platform.zone)
-        month = (due.date().replace(day=1) - timedelta(days=1)).replace(day=1)
-        return dg.RunRequest(partition_key=month.isoformat(), tags={"due_at": due.isoformat()})
-
     return [stocks_night_schedule, stocks_report_schedule]
 
 
