@@ -60,6 +60,11 @@ def postgres_server() -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="batch-platform-tests-"))
     home.chmod(0o755)
     lease, url = lease_embedded_server(home)
+    with psycopg.connect(f"{url}postgres", autocommit=True) as connection:
+        # What is in it need not outlive the machine, and each test makes and drops a database.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield url
     lease.release()
     stop(server_folder(home))
