@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check benchmark lock clean
+.PHONY: help demo up cluster down test check benchmark lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,9 @@ demo: .venv/runtime ## Make yesterday of every domain from made-up data, and say
 
 up: .venv/runtime ## Serve database, webserver, daemon and API until Ctrl-C
 	@$(BIN)/batch-platform up
+
+cluster: .venv/cluster ## Serve the same with Redis and two Celery workers, as processes, until Ctrl-C
+	@$(BIN)/batch-platform cluster
 
 down: .venv/runtime ## End whatever still runs in the background
 	@$(BIN)/batch-platform down
@@ -45,6 +48,10 @@ clean: ## Remove what runs made (the demo, its database, caches); never a live p
 .venv/runtime: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing the platform into .venv (once, about a minute) …"
 	@$(PIP) --editable .
+	@touch $@
+
+.venv/cluster: .venv/runtime
+	@$(PIP) --editable '.[celery]'
 	@touch $@
 
 .venv/development: .venv/runtime

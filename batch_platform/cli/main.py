@@ -70,6 +70,9 @@ app.command(epilog="예: batch-platform costs   |   batch-platform costs --days 
 app.command(
     epilog="예: batch-platform worker   |   batch-platform worker --queue llm --concurrency 2"
 )(workers.worker)
+app.command(epilog="예: batch-platform cluster   |   batch-platform cluster --workers 4")(
+    workers.cluster
+)
 platform.register(app)
 
 

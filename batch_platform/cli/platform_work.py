@@ -11,7 +11,7 @@ from batch_platform.cli.alert_work import show_unsent
 from batch_platform.cli.console import marked, out, show_table
 from batch_platform.cli.reach import reach_everything, show_reached
 from batch_platform.cli.runs import made_partitions
-from batch_platform.cli.servers import run_servers
+from batch_platform.cli.servers import Further, run_servers
 from batch_platform.core.days import utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.gateways.platform_db import PlatformDb
@@ -32,14 +32,19 @@ from batch_platform.operations.schedules import ScheduleBook
 _STATUS_DAYS = 7
 
 
-def serve(settings: Settings, port: int) -> None:
+def serve(settings: Settings, port: int, further: Further = Further()) -> None:  # noqa: B008
     """Bring the database to this version and serve until a signal ends it.
+
+    Args:
+        settings: The active profile's.
+        port: The webserver's.
+        further: What is served beside; immutable.
 
     Raises:
         ConfigurationError: The port is taken, or `up` runs already.
         PermanentError: A server keeps dying.
     """
-    run_servers(settings, port, lambda: _prepared_addresses(settings))
+    run_servers(settings, port, lambda: _prepared_addresses(settings), further)
 
 
 def show_status(settings: Settings) -> bool:

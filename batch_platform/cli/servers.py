@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -62,8 +63,31 @@ _NOT_THERE_YET = "DagsterUserCodeUnreachableError"
 """What a location says while its code server has not started, or not again."""
 
 
+@dataclass(frozen=True)
+class Further:
+    """What is served beside the webserver, the daemon and the API.
+
+    Attributes:
+        commands: Name → program and arguments, given the folder of this `up`; started first.
+        is_ready: Whether all of it serves.
+        addresses: (Name, address) of each that people or programs reach.
+    """
+
+    commands: Callable[[Path], Mapping[str, Sequence[str]]] = lambda _: {}
+    is_ready: Callable[[], bool] = lambda: True
+    addresses: Sequence[tuple[str, str]] = ()
+
+
+def module_command(*arguments: str) -> Sequence[str]:
+    """The command that runs a module of this Python; nothing in its folder is taken for one."""
+    return [sys.executable, "-P", "-m", *arguments]
+
+
 def run_servers(
-    settings: Settings, port: int, prepare: Callable[[], Sequence[tuple[str, str]]]
+    settings: Settings,
+    port: int,
+    prepare: Callable[[], Sequence[tuple[str, str]]],
+    further: Further = Further(),
 ) -> None:
     """Serve until a signal ends it; a server that dies is started again.
 
@@ -72,6 +96,7 @@ def run_servers(
         port: The webserver's port on the loopback address.
         prepare: Called once nothing stands in the way: makes ready what the servers need, and
             returns (name, address) of what else people can reach.
+        further: What is served beside.
 
     Raises:
         ConfigurationError: A port is taken, or `up` runs already.
@@ -89,9 +114,9 @@ def run_servers(
         if claim.predecessor is not None:
             _fail_runs_of(claim.predecessor)
         with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX) as folder:
-            servers = _Servers(settings, port, claim, Path(folder))
+            servers = _Servers(settings, port, claim, Path(folder), further)
             try:
-                _supervise(servers, signals, addresses)
+                _supervise(servers, signals, [*further.addresses, *addresses])
             finally:
                 servers.stop()
                 if _fail_runs_of(servers.record):
@@ -117,7 +142,9 @@ class _EndSignals:
 class _Servers:
     """The child processes of `up`."""
 
-    def __init__(self, settings: Settings, port: int, claim: UpClaim, folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, port: int, claim: UpClaim, folder: Path, further: Further
+    ) -> None:
         self.address = f"http://{HOST}:{port}"
         self.api_address = settings.api.address
         self.logs = settings.home / "logs"
@@ -147,20 +174,25 @@ class _Servers:
             ],
         }  # fmt: skip
         home, redact = dagster_home(settings), redactor(settings)
+        programs = {
+            **further.commands(folder),
+            **{name: module_command(*arguments) for name, arguments in commands.items()},
+        }
         self._servers = [
             ServerProcess(
                 name,
-                # -P: nothing in the working folder is taken for a module.
-                [sys.executable, "-P", "-m", *arguments],
+                program,
                 environment={**os.environ, "DAGSTER_HOME": str(home)},
                 # Not the project's root: there Dagster would let `.env` overrule the environment.
                 folder=home,
                 log=self.logs / f"{name}.log",
                 redact=redact,
             )
-            for name, arguments in commands.items()
+            for name, program in programs.items()
         ]
-        self._code_server, self._daemon = self._servers[0], self._servers[2]
+        of_name = {server.name: server for server in self._servers}
+        self._code_server, self._daemon = of_name["code-server"], of_name["daemon"]
+        self._is_further_ready = further.is_ready
         self._has_left_runs = False
 
     def start(self) -> None:
@@ -193,7 +225,8 @@ class _Servers:
         except (httpx.TransportError, httpx.HTTPStatusError):
             return False
         log = self._code_server.log
-        return all(_is_loaded(location, log) for location in _locations(answer.json()))
+        is_loaded = all(_is_loaded(location, log) for location in _locations(answer.json()))
+        return is_loaded and self._is_further_ready()
 
     def restart_dead(self) -> None:
         for server in self._servers:

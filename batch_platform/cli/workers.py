@@ -37,3 +37,38 @@ def worker(
         err.print(MADE_UP)
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
     serve_steps(settings, queue or [], concurrency)
+
+
+def cluster(
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="웹서버 포트. 기본: DAGSTER_WEBSERVER_PORT"),
+    ] = None,
+    api_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="API 포트. 기본: BATCH_PLATFORM_API_PORT", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", min=1, max=32, help="워커 프로세스 수")
+    ] = 2,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            "--concurrency",
+            "-c",
+            min=1,
+            max=64,
+            help="워커마다 한 번에 실행할 단계 수. 기본: CELERY_WORKER_CONCURRENCY",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """`up`에 Redis와 워커를 더해, 여러 대의 구성을 이 컴퓨터의 프로세스로 띄웁니다."""
+    from batch_platform.orchestration.execution import require_packages
+
+    require_packages()
+    from batch_platform.cli.cluster_work import serve_cluster
+
+    serve_cluster(port, api_port, workers, concurrency)

@@ -22,7 +22,7 @@ def chosen_executor(settings: Settings) -> dg.ExecutorDefinition:
     """
     if not settings.cluster.is_on_workers:
         return in_process_executor
-    _require_packages()
+    require_packages()
     from batch_platform.orchestration.celery_app import app_arguments
     from batch_platform.orchestration.celery_run import OnWorkers
 
@@ -52,7 +52,7 @@ def serve_steps(settings: Settings, queues: Sequence[str], concurrency: int | No
     Raises:
         ConfigurationError: No broker is set, a queue does not exist, or packages are missing.
     """
-    _require_packages()
+    require_packages()
     from batch_platform.orchestration import celery_app
 
     celery_app.serve_steps(
@@ -60,7 +60,12 @@ def serve_steps(settings: Settings, queues: Sequence[str], concurrency: int | No
     )
 
 
-def _require_packages() -> None:
+def require_packages() -> None:
+    """Make sure that Celery is installed, which is an extra.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
     if find_spec("dagster_celery") is None:
         raise ConfigurationError(
             "Celery workers need packages that are not installed",
