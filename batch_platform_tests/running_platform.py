@@ -23,6 +23,7 @@ from typing import Any, LiteralString, Self
 import httpx
 import psutil
 import psycopg
+import pytest
 
 from batch_platform.core.settings import PROJECT_ROOT
 from batch_platform.gateways.embedded_postgres import lease_embedded_server
@@ -203,6 +204,15 @@ def rows_of(
             return connection.execute(statement, values).fetchall()
     finally:
         lease.release()
+
+
+def require_redis() -> None:
+    """Skip a test that needs Redis where there is none, but never in CI."""
+    if shutil.which("redis-server") is None:
+        message = "No redis-server here (Debian: apt install redis-server): no workers are tried"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
 
 
 def free_port() -> int:

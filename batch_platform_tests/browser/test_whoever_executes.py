@@ -1,0 +1,89 @@
+"""Every domain's night, by the run's own process and on workers: one setting, the same rows."""
+
+from collections.abc import Iterator, Mapping
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from batch_platform.cli.demo import PARTS
+from batch_platform.core.days import today, utc_now
+from batch_platform.gateways.embedded_postgres import lease_embedded_server
+from batch_platform_tests.running_platform import (
+    Demo,
+    Webserver,
+    free_port,
+    require_redis,
+    up_ports,
+    wait_until,
+)
+
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.slow]
+
+CHANGES_EACH_TIME = ["processing_time"]
+"""Columns beside times that tell of a run and not of a day."""
+
+
+@pytest.fixture(params=["up", "cluster"])
+def served(demo: Demo, request: pytest.FixtureRequest) -> Iterator[Webserver]:
+    """The demo, its steps executed by one or the other."""
+    if request.param == "cluster":
+        require_redis()
+    port = free_port()
+    # Two items a chunk: whatever can be cut is cut.
+    command = demo.project.start("batch-platform", request.param, *up_ports(port), CHUNK_ITEMS="2")
+    try:
+        command.wait_for_output("준비됨", 120)
+        with Webserver(f"http://127.0.0.1:{port}") as webserver:
+            yield webserver
+    finally:
+        command.end()
+
+
+def test_every_night_makes_the_same_rows_whoever_executes_its_steps(
+    demo: Demo, served: Webserver
+) -> None:
+    before = checksums(demo)
+    on = today(utc_now, ZoneInfo("Asia/Seoul"))
+    parts = {part.job_name: part for part in PARTS if part.last_partition is None}
+    runs = {
+        name: served.launch(name, part.partition(on), run_config=part.run_config)
+        for name, part in parts.items()
+    }
+
+    def states() -> Mapping[str, str]:
+        found = {name: served.run_status(run_id) for name, run_id in runs.items()}
+        return found if set(found.values()) <= {"SUCCESS", "FAILURE", "CANCELED"} else {}
+
+    assert wait_until(states, 280, "the nights are over", 1.0) == dict.fromkeys(runs, "SUCCESS")
+    assert checksums(demo) == before
+
+
+def checksums(demo: Demo) -> Mapping[str, tuple[object, ...]]:
+    """Rows and their hash of every table of the domains, without the times of the making."""
+    lease, url = lease_embedded_server(demo.home)
+    try:
+        with psycopg.connect(f"{url}batch_platform") as connection:
+            columns = connection.execute(
+                "SELECT table_schema, table_name, array_agg(column_name::text)"
+                "       FILTER (WHERE data_type = 'timestamp with time zone')"
+                " FROM information_schema.columns JOIN information_schema.tables"
+                "      USING (table_schema, table_name)"
+                " WHERE table_schema IN ('chats', 'fortunes', 'interventions', 'stocks')"
+                "   AND table_type = 'BASE TABLE' GROUP BY 1, 2"
+            ).fetchall()
+            return {
+                f"{schema}.{table}": connection.execute(
+                    sql.SQL(
+                        "SELECT count(*), sum(hashtextextended("
+                        "  (to_jsonb(t) - %s::text[])::text, 0))"
+                        " FROM {} AS t"
+                    ).format(sql.Identifier(schema, table)),
+                    [[*(times or []), *CHANGES_EACH_TIME]],
+                ).fetchone()
+                or ()
+                for schema, table, times in columns
+            }
+    finally:
+        lease.release()

@@ -1,0 +1,267 @@
+"""What a night of any size takes on any number of workers, from figures measured here.
+
+    python -m benchmarks.scale_simulation             # measures, predicts 20,000, compares: 12 min
+    python -m benchmarks.scale_simulation --small     # predicts and compares 3,200: 4 min
+    python -m benchmarks.scale_simulation --table     # no measuring: the table of docs/scaling.md
+
+Two short nights on a cluster give each part of a night a fixed cost and a cost an item. A night is
+then played event by event: chunks wait for a worker, those that are asked share the provider's
+limit, a worker dies now and then and its chunk is asked on by another. Nothing is fitted to the
+night that is predicted.
+"""
+
+import heapq
+import json
+import math
+import random
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures import report
+
+MEASURED = Path(__file__).with_name("scale_measured.json")
+"""Figures of the last full measurement, which the table of docs/scaling.md is made from."""
+
+_AIM_OF_ERROR = 0.15
+_GRACE_SECONDS = 21.0
+"""From a worker's death until its chunk is sent again."""
+_LONGEST_ROUND_SECONDS = 5.0
+_CALLS_IN_FLIGHT = 16
+_MODEL_DELAY_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds that the parts of a night take, measured.
+
+    Attributes:
+        fixed: All that does not grow with the items, chunks apart.
+        per_item: Reading, charting, writing and publishing an item, one after the other.
+        per_chunk: Starting a chunk's step and finding its share.
+        rate_per_step: Items a second that one chunk step asks about when nothing limits it.
+    """
+
+    fixed: float
+    per_item: float
+    per_chunk: float
+    rate_per_step: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A night to be simulated.
+
+    Attributes:
+        steps: Chunk steps that go on at the same time: workers x their concurrency.
+        chunk_items: CHUNK_ITEMS.
+        limit_per_second: Items a second that the provider allows; infinity for no limit.
+        deaths_per_hour: How often one of the workers is lost.
+    """
+
+    items: int
+    steps: int
+    chunk_items: int
+    limit_per_second: float = math.inf
+    deaths_per_hour: float = 0.0
+    seed: int = 1
+
+
+def simulate(plan: Plan, costs: Costs) -> float:
+    """Seconds that a night takes."""
+    return costs.fixed + costs.per_item * plan.items + asking_seconds(plan, costs)
+
+
+def asking_seconds(plan: Plan, costs: Costs) -> float:
+    """Seconds from the first chunk's start to the last one's end."""
+    chance = random.Random(plan.seed)
+    chunks = min(math.ceil(plan.items / plan.chunk_items), 64)
+    if plan.items <= plan.chunk_items:
+        chunks = 1
+    waiting = [plan.items / chunks] * chunks
+    late: list[tuple[float, float]] = []  # (when it is sent again, what is left of it)
+    going: list[list[float]] = []  # [seconds until it asks, items left]
+    now = 0.0
+    while waiting or going or late:
+        while late and late[0][0] <= now:
+            waiting.insert(0, heapq.heappop(late)[1])
+        while waiting and len(going) < plan.steps:
+            going.append([costs.per_chunk, waiting.pop(0)])
+        if not going:
+            now = late[0][0]
+            continue
+        asking = [each for each in going if each[0] <= 0]
+        rate = min(costs.rate_per_step, plan.limit_per_second / len(asking)) if asking else 0.0
+        events = [each[0] for each in going if each[0] > 0]
+        events += [each[1] / rate for each in asking]
+        events += [late[0][0] - now] if late else []
+        step = max(min([*events, _LONGEST_ROUND_SECONDS]), 1e-6)
+        now += step
+        for each in going:
+            if each[0] > 0:
+                each[0] -= step
+                if each[0] < 1e-9:
+                    each[0] = 0.0
+            else:
+                each[1] -= rate * step
+        going = [each for each in going if each[1] > 1e-6]
+        if going and chance.random() < plan.deaths_per_hour / 3600 * step:
+            died = going.pop(chance.randrange(len(going)))
+            # What it had asked is in the ledger.
+            heapq.heappush(late, (now + _GRACE_SECONDS, died[1]))
+    return now
+
+
+def measured_costs() -> Costs:
+    """The figures of the last full measurement."""
+    return Costs(**json.loads(MEASURED.read_text())["costs"])
+
+
+def main() -> None:
+    """Measure, predict, compare; or print the table."""
+    console = Console()
+    if "--table" in sys.argv:
+        show_table(console, measured_costs())
+        return
+    is_small = "--small" in sys.argv
+    sizes, chunk = ((400, 1200), 200) if is_small else ((1000, 4000), 500)
+    predicted_items, predicted_chunk = (3200, 400) if is_small else (20_000, 1250)
+    # Only a measurement needs the platform.
+    from batch_platform_tests.recording_model import recording_model
+    from batch_platform_tests.running_platform import project_copy
+    from benchmarks.cluster_night import Night, Setup, make_night
+
+    nights: list[Night] = []
+    with recording_model(passes_for_real=True) as model, project_copy() as project:
+        for number, users in enumerate(sizes):
+            setup = Setup(users=users, workers=2, chunk_items=chunk)
+            nights.append(make_night(project, model, setup, f"measure_{number}"))
+        small, large = nights
+        costs = fitted(
+            (small.users, large.users),
+            tuple(night.seconds["night"] - night.seconds["asking"] for night in nights),
+            chunk_items=tuple(night.users / len(night.chunk_seconds) for night in nights),
+            chunk_seconds=tuple(_mean(night.chunk_seconds) for night in nights),
+            calls_a_second=_CALLS_IN_FLIGHT / _MODEL_DELAY_SECONDS,
+        )
+        console.print(costs)
+        plan = Plan(items=predicted_items, steps=2, chunk_items=predicted_chunk)
+        prediction = simulate(plan, costs)
+        setup = Setup(users=predicted_items, workers=2, chunk_items=predicted_chunk)
+        real = make_night(project, model, setup, "predicted")
+    took = real.seconds["night"]
+    error = abs(prediction - took) / took
+    console.print(f"{predicted_items:,} items: predicted {prediction:.1f} s, took {took:.1f} s")
+    if not is_small:
+        figures = {
+            "costs": {name: getattr(costs, name) for name in Costs.__slots__},
+            "items": predicted_items,
+            "predicted_seconds": round(prediction, 1),
+            "measured_seconds": round(took, 1),
+        }
+        MEASURED.write_text(json.dumps(figures, indent=2) + "\n")
+    report(
+        {
+            f"simulation_error_at_{predicted_items}": {
+                "value": round(error, 3),
+                "aim": _AIM_OF_ERROR,
+                "better": "lower",
+            }
+        }
+    )
+
+
+def fitted(
+    items: tuple[float, ...],
+    other_seconds: tuple[float, ...],
+    *,
+    chunk_items: tuple[float, ...],
+    chunk_seconds: tuple[float, ...],
+    calls_a_second: float,
+) -> Costs:
+    """Costs from two nights of different sizes.
+
+    Args:
+        items: Of each night.
+        other_seconds: Of each night, without asking.
+        chunk_items: Items of a chunk, of each night.
+        chunk_seconds: Seconds of a chunk's step, of each night.
+        calls_a_second: Of a step, if the model were all that takes time.
+    """
+    per_item = max((other_seconds[1] - other_seconds[0]) / (items[1] - items[0]), 0.0)
+    fixed = max(other_seconds[0] - per_item * items[0], 0.0)
+    share = sum(chunk_items) / len(chunk_items)
+    seconds = sum(chunk_seconds) / len(chunk_seconds)
+    # Of a chunk's time, what is not asking at the model's pace is its start.
+    per_chunk = max(seconds - share / calls_a_second, 0.5)
+    return Costs(fixed, per_item, per_chunk, calls_a_second)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """What a provider allows and costs; the figures of a contract go here.
+
+    Attributes:
+        name: For the table.
+        calls_per_minute: Its limit.
+        krw_per_thousand_calls: With the tokens of a typical fortune.
+    """
+
+    name: str
+    calls_per_minute: float
+    krw_per_thousand_calls: float
+
+
+PROVIDERS = (
+    Provider("60 a minute (a test key)", 60, 600),
+    Provider("3,000 a minute", 3_000, 600),
+    Provider("30,000 a minute", 30_000, 600),
+)
+WINDOW_HOURS = 6.0
+"""In which a night must be made: from 22:00 until people get up."""
+
+
+def show_table(console: Console, costs: Costs) -> None:
+    """Nights of many sizes: how long on how many steps, and what they cost."""
+    table = Table(title=f"Steps for a night within {WINDOW_HOURS:.0f} h", title_justify="left")
+    for heading in ("items", "provider", "bound by", "steps", "hours", "won"):
+        table.add_column(heading, justify="right")
+    for items in (20_000, 200_000, 1_000_000, 10_000_000):
+        for provider in PROVIDERS:
+            table.add_row(*row_of(items, provider, costs))
+    console.print(table)
+
+
+def row_of(items: int, provider: Provider, costs: Costs) -> tuple[str, ...]:
+    """The fewest steps that make a night in time; the most that are of use when none do."""
+    limit = provider.calls_per_minute / 60
+    plan = Plan(items=items, steps=1, chunk_items=2000, limit_per_second=limit, deaths_per_hour=0.1)
+    most = min(max(1, math.ceil(limit / costs.rate_per_step)), 64)
+    seconds = math.inf
+    for steps in range(1, most + 1):
+        plan = replace(plan, steps=steps)
+        seconds = simulate(plan, costs)
+        if seconds <= WINDOW_HOURS * 3600:
+            break
+    is_in_time = seconds <= WINDOW_HOURS * 3600
+    bound = "-" if is_in_time else "the provider" if plan.steps == most < 64 else "64 chunks"
+    bill = items / 1000 * provider.krw_per_thousand_calls
+    return (
+        f"{items:,}",
+        provider.name,
+        bound,
+        str(plan.steps),
+        f"{seconds / 3600:.1f}",
+        f"{bill:,.0f}",
+    )
+
+
+if __name__ == "__main__":
+    main()
