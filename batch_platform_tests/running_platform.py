@@ -28,7 +28,14 @@ import pytest
 from batch_platform.core.settings import PROJECT_ROOT
 from batch_platform.gateways.embedded_postgres import lease_embedded_server
 
-PROJECT_FILES = ("batch_platform", "migrations", "dagster.yaml", "workspace.yaml", "pyproject.toml")
+PROJECT_FILES = (
+    "batch_platform",
+    "deploy",
+    "migrations",
+    "dagster.yaml",
+    "workspace.yaml",
+    "pyproject.toml",
+)
 _MARK = "BATCH_PLATFORM_TEST_MARK"
 _KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR")
 

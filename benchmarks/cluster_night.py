@@ -110,14 +110,14 @@ def make_night(project: ProjectCopy, model: RecordingModel, setup: Setup, name: 
     port = free_port()
     command = project.start(
         *("batch-platform", "cluster", "--workers", str(setup.workers), "--concurrency", "1"),
-        *up_ports(port),
+        *(*up_ports(port), "--proxy-port", str(free_port())),
         DATABASE_URL=app,
         BATCH_PLATFORM_HOME=str(home),
         **variables_of(setup, model),
     )
     try:
         command.wait_for_output("준비됨", 180)
-        with Webserver(f"http://127.0.0.1:{port}") as webserver:
+        with Webserver(f"http://127.0.0.1:{port}/dagster") as webserver:
             run_id = webserver.launch("fortunes_night_job", DAY.isoformat())
             if setup.is_one_killed:
                 _kill_one(home, model, setup.users // 3)

@@ -71,16 +71,23 @@ class Further:
         commands: Name → program and arguments, given the folder of this `up`; started first.
         is_ready: Whether all of it serves.
         addresses: (Name, address) of each that people or programs reach.
+        webserver_prefix: What the webserver's addresses begin with, behind a proxy.
     """
 
     commands: Callable[[Path], Mapping[str, Sequence[str]]] = lambda _: {}
     is_ready: Callable[[], bool] = lambda: True
     addresses: Sequence[tuple[str, str]] = ()
+    webserver_prefix: str = ""
 
 
 def module_command(*arguments: str) -> Sequence[str]:
     """The command that runs a module of this Python; nothing in its folder is taken for one."""
     return [sys.executable, "-P", "-m", *arguments]
+
+
+def workspace_file(folder: Path) -> Path:
+    """Where the webservers and the daemon of an `up` read which code there is."""
+    return folder / "workspace.yaml"
 
 
 def run_servers(
@@ -145,13 +152,13 @@ class _Servers:
     def __init__(
         self, settings: Settings, port: int, claim: UpClaim, folder: Path, further: Further
     ) -> None:
-        self.address = f"http://{HOST}:{port}"
+        self.address = f"http://{HOST}:{port}{further.webserver_prefix}"
         self.api_address = settings.api.address
         self.logs = settings.home / "logs"
         self.record = UpRecord(os.getpid(), str(folder))
         self._claim = claim
         self._restarts: deque[float] = deque(maxlen=_MOST_RESTARTS_A_MINUTE)
-        workspace = folder / "workspace.yaml"
+        workspace = workspace_file(folder)
         code_socket = self.record.code_server_socket
         workspace.write_text(_workspace(code_socket))
         level = settings.platform.log_level.lower()
@@ -163,6 +170,7 @@ class _Servers:
             "webserver": [
                 "dagster_webserver", "--host", HOST, "--port", str(port),
                 "--workspace", str(workspace), "--dagster-log-level", level, *_JSON_LINES,
+                *(("--path-prefix", prefix) if (prefix := further.webserver_prefix) else ()),
             ],
             "daemon": [
                 "dagster._daemon", "run", "--workspace", str(workspace), "--log-level", level,

@@ -50,6 +50,9 @@ def cluster(
             min=1, max=65535, help="API 포트. 기본: BATCH_PLATFORM_API_PORT", show_default=False
         ),
     ] = None,
+    proxy_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="한 주소의 포트 (nginx가 있을 때)")
+    ] = 8080,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=32, help="워커 프로세스 수")
     ] = 2,
@@ -65,10 +68,18 @@ def cluster(
         ),
     ] = None,
 ) -> None:
-    """`up`에 Redis와 워커를 더해, 여러 대의 구성을 이 컴퓨터의 프로세스로 띄웁니다."""
+    """`up`에 Redis, 워커, 프록시를 더해, 여러 대의 구성을 이 컴퓨터의 프로세스로 띄웁니다."""
     from batch_platform.orchestration.execution import require_packages
 
     require_packages()
-    from batch_platform.cli.cluster_work import serve_cluster
+    from batch_platform.cli.cluster_work import Wanted, serve_cluster
 
-    serve_cluster(port, api_port, workers, concurrency)
+    serve_cluster(
+        Wanted(
+            port=port,
+            api_port=api_port,
+            proxy_port=proxy_port,
+            workers=workers,
+            concurrency=concurrency,
+        )
+    )

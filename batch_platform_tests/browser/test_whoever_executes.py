@@ -31,11 +31,15 @@ def served(demo: Demo, request: pytest.FixtureRequest) -> Iterator[Webserver]:
     if request.param == "cluster":
         require_redis()
     port = free_port()
+    address, options = f"http://127.0.0.1:{port}", [*up_ports(port)]
+    if request.param == "cluster":
+        address += "/dagster"
+        options += ["--proxy-port", str(free_port())]
     # Two items a chunk: whatever can be cut is cut.
-    command = demo.project.start("batch-platform", request.param, *up_ports(port), CHUNK_ITEMS="2")
+    command = demo.project.start("batch-platform", request.param, *options, CHUNK_ITEMS="2")
     try:
         command.wait_for_output("준비됨", 120)
-        with Webserver(f"http://127.0.0.1:{port}") as webserver:
+        with Webserver(address) as webserver:
             yield webserver
     finally:
         command.end()

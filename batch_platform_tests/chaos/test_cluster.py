@@ -74,12 +74,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         port = free_port()
         command = project.start(
             *("batch-platform", "cluster", "--workers", "2", "--concurrency", "1"),
-            *up_ports(port),
+            *(*up_ports(port), "--proxy-port", str(free_port())),
             DATABASE_URL=address,
             **variables,
         )
         command.wait_for_output("준비됨", 120)
-        with Webserver(f"http://127.0.0.1:{port}") as webserver:
+        with Webserver(f"http://127.0.0.1:{port}/dagster") as webserver:
             yield Cluster(project, webserver, model)
         assert command.end() == 0, command.output
         # One process, for comparison, with a database of its own.
