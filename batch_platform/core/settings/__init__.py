@@ -36,6 +36,7 @@ from batch_platform.core.settings.profiles import (
     LIVE_VARIABLES,
     PROFILE_VARIABLE,
     PROJECT_ROOT,
+    SECRETS_VARIABLE,
     Profile,
     active_profile,
     demo_env_file,
@@ -43,6 +44,7 @@ from batch_platform.core.settings.profiles import (
 )
 from batch_platform.core.settings.retention import RetentionSettings
 from batch_platform.core.settings.sandbox import SandboxSettings
+from batch_platform.core.settings.secret_files import secret_names, secrets_folder
 from batch_platform.core.settings.section import Section
 from batch_platform.core.settings.stocks import StocksSettings
 
@@ -51,6 +53,7 @@ __all__ = [
     "LIVE_VARIABLES",
     "PROFILE_VARIABLE",
     "PROJECT_ROOT",
+    "SECRETS_VARIABLE",
     "AlertSettings",
     "ApiSettings",
     "BackupsSettings",
@@ -172,14 +175,14 @@ def load_settings() -> Settings:
         UnreadableSettingsError: The file or one or more values cannot be read; each problem is
             named, with its variable and without its value when that is a secret.
     """
-    file = _existing_env_file()
+    file, secrets = _existing_env_file(), secrets_folder()
     sections: dict[str, Section] = {}
     problems = unreadable_lines(file)
     for name, field in Settings.model_fields.items():
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
             try:
-                sections[name] = _read(section, file)
+                sections[name] = _read(section, file, secrets)
             except UnreadableSettingsError as error:
                 problems += error.problems
     if problems:
@@ -193,7 +196,8 @@ def load_home() -> Path:
     Raises:
         UnreadableSettingsError: The file, or a setting of the platform itself, cannot be read.
     """
-    return _home(_read(PlatformSettings, _existing_env_file()), active_profile())
+    platform = _read(PlatformSettings, _existing_env_file(), secrets_folder())
+    return _home(platform, active_profile())
 
 
 def variable_names() -> list[str]:
@@ -207,15 +211,15 @@ def variable_names() -> list[str]:
 
 
 def unknown_variables() -> Mapping[str, str | None]:
-    """Names in the settings file that no setting has, each with a known one that looks like it.
+    """Names in the settings file, or of secret files, that no setting has, each with a similar one.
 
     A misspelt name would otherwise be as good as not written.
     """
     known = variable_names()
-    own = {*known, PROFILE_VARIABLE, ENV_FILE_VARIABLE, "DAGSTER_HOME", "TZ"}
+    own = {*known, PROFILE_VARIABLE, ENV_FILE_VARIABLE, SECRETS_VARIABLE, "DAGSTER_HOME", "TZ"}
     return {
-        name: next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), None)
-        for name in names_in(env_file())
+        name: next(iter(get_close_matches(name.upper(), known, n=1, cutoff=0.8)), None)
+        for name in (*names_in(env_file()), *secret_names())
         if name.upper() not in own
     }
 
@@ -227,9 +231,13 @@ def _existing_env_file() -> Path:
     return file
 
 
-def _read(section: type[_AnySection], file: Path) -> _AnySection:
+def _read(section: type[_AnySection], file: Path, secrets: Path | None) -> _AnySection:
     try:
-        return section(_env_file=file, _env_file_encoding="utf-8")  # pyright: ignore[reportCallIssue]
+        return section(
+            _env_file=file,  # pyright: ignore[reportCallIssue]
+            _env_file_encoding="utf-8",  # pyright: ignore[reportCallIssue]
+            _secrets_dir=secrets,  # pyright: ignore[reportCallIssue]
+        )
     except ValidationError as error:
         problems = [
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"

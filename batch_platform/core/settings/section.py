@@ -12,6 +12,7 @@ from pydantic_settings import (
 )
 
 from batch_platform.core.settings.profiles import Profile, active_profile
+from batch_platform.core.settings.secret_files import secret_files
 
 
 class Section(BaseSettings):
@@ -36,7 +37,7 @@ class Section(BaseSettings):
         """The demo never sees the environment: a real key there must not reach made-up data."""
         if active_profile() is Profile.DEMO:
             return init_settings, dotenv_settings
-        return init_settings, env_settings, dotenv_settings
+        return init_settings, env_settings, dotenv_settings, secret_files(file_secret_settings)
 
 
 def variable(name: str, default: Any, description: str, **rules: Any) -> Any:
