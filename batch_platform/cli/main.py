@@ -20,6 +20,7 @@ from batch_platform.cli import (
     config,
     costs,
     deadlines,
+    deployment,
     emotions,
     fortunes,
     imports,
@@ -63,6 +64,7 @@ app.add_typer(deadlines.app, name="deadlines")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(retention.app, name="retention")
+app.add_typer(deployment.app, name="deploy")
 app.add_typer(imports.app, name="import")
 app.command(epilog="예: batch-platform costs   |   batch-platform costs --days 30 --json")(
     costs.costs
