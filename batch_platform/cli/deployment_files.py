@@ -19,10 +19,10 @@ _MADE_OF = "# Made of {} by `batch-platform deploy files`: change those, not thi
 _KUBERNETES_ADDRESSES = ProxyAddresses(
     listen="8080",
     api="batch-platform-api:3001",
-    webserver="batch-platform-dagster-webserver:80",
-    viewer="batch-platform-dagster-webserver-read-only:80",
+    webserver="batch-platform-dagster-webserver:3000",
+    viewer="batch-platform-viewer:3000",
 )
-"""The services' names follow from the Helm release's name, which docs/deploying.md gives."""
+"""Of services: the webserver has its from the name of the Helm release."""
 
 
 def deployment_files() -> Mapping[Path, str]:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from batch_platform.core.settings.secret_files import secret_files
 from batch_platform.core.settings.section import Section, variable
 
 
@@ -58,5 +59,5 @@ class ClusterSettings(Section):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The demo sees the environment too: this says where it works, not on what."""
-        del settings_cls, file_secret_settings
-        return init_settings, env_settings, dotenv_settings
+        del settings_cls
+        return init_settings, env_settings, dotenv_settings, secret_files(file_secret_settings)
