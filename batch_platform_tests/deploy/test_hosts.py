@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,11 @@ def test_a_unit_starts_a_program_that_there_is(unit: Path) -> None:
     program, *arguments = line.removeprefix(PROGRAMS).split()
     if program == "batch-platform":
         _require_command(arguments)
+    elif program == "python":
+        assert arguments[:3] == ["-P", "-m", "batch_platform.code_server"]
+        assert find_spec(arguments[2])
     else:
-        assert program in {"dagster", "dagster-webserver", "dagster-daemon"}
+        assert program in {"dagster-webserver", "dagster-daemon"}
     for argument in arguments:
         if argument.startswith("--workspace="):
             file = argument.removeprefix("--workspace=/opt/batch-platform/")
