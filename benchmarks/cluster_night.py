@@ -26,8 +26,8 @@ from batch_platform_tests.running_platform import (
 BASE = date(2025, 6, 12)
 DAY = BASE + timedelta(days=1)
 MODEL_DELAY_SECONDS = 0.2
-CALLS_PER_STEP = 16
-"""In flight at once in each chunk step: 80 a second at 200 ms, a fifth of one core's client."""
+CALLS_PER_STEP = 10
+"""In flight at once in each chunk step: 50 a second at 200 ms, an eighth of one core's client."""
 
 _NIGHT_SECONDS = 3000
 _ASSET = "fortunes__daily_fortunes"

@@ -1,6 +1,6 @@
 """What a night of any size takes on any number of workers, from figures measured here.
 
-    python -m benchmarks.scale_simulation             # measures, predicts 20,000, compares: 12 min
+    python -m benchmarks.scale_simulation             # measures, predicts 20,000, compares: 10 min
     python -m benchmarks.scale_simulation --small     # predicts and compares 3,200: 4 min
     python -m benchmarks.scale_simulation --table     # no measuring: the table of docs/scaling.md
 
@@ -30,7 +30,7 @@ _AIM_OF_ERROR = 0.15
 _GRACE_SECONDS = 21.0
 """From a worker's death until its chunk is sent again."""
 _LONGEST_ROUND_SECONDS = 5.0
-_CALLS_IN_FLIGHT = 16
+_CALLS_IN_FLIGHT = 10
 _MODEL_DELAY_SECONDS = 0.2
 
 
