@@ -26,6 +26,7 @@ from batch_platform.core.days import utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats import importing as chat_import
 from batch_platform.domains.fortunes import importing as fortune_import
+from batch_platform.domains.stocks.market import importing as price_import
 from batch_platform.gateways.import_book import (
     ImportBook,
     Importer,
@@ -49,6 +50,7 @@ Undo = Callable[[int, Sequence[str], PlatformDb, str], int]
 _UNDO: Mapping[str, tuple[str, Undo]] = {
     chat_import.SYSTEM: (chat_import.ASSET, chat_import.undo),
     fortune_import.SYSTEM: (fortune_import.ASSET, fortune_import.undo),
+    price_import.SYSTEM: (price_import.ASSET, price_import.undo),
 }
 """System → the asset whose partitions an import wrote, and what takes them back."""
 
@@ -117,6 +119,17 @@ def import_fortunes(
         placeholders=placeholders,
     )
     run_import(fortune_import.SYSTEM, names, importer, db, settings, options)
+
+
+def import_stocks(files: Sequence[Path], options: Options) -> None:
+    """Bring in the prices that the old updater had collected."""
+    settings = active_settings()
+    db = open_platform_db(settings)
+    importer = price_import.PriceImport(
+        files, db=db, settings=settings, clock=utc_now, wanted=options.wants
+    )
+    names = [path.name for path in files]
+    run_import(price_import.SYSTEM, names, importer, db, settings, options)
 
 
 def run_import(

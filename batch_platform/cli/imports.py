@@ -98,6 +98,28 @@ def fortunes(
     )
 
 
+@app.command(
+    epilog="예: batch-platform import stocks daily_prices.csv stocks.csv --dry-run"
+    "   |   batch-platform import stocks prices-*.csv stocks.csv -s 2024-01-01"
+)
+def stocks(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="daily_prices와 stocks 표의 CSV. 시장은 stocks에서 읽습니다", show_default=False
+        ),
+    ],
+    start: Start = "",
+    end: End = "",
+    skip_bad: SkipBad = False,
+    dry_run: DryRun = False,
+) -> None:
+    """모아 둔 시세를 가져옵니다: 예전 daily_prices 표의 CSV. 그 날은 거래소에 묻지 않습니다."""
+    from batch_platform.cli import import_work
+
+    import_work.import_stocks(files, import_work.Options(_wanted(start, end), skip_bad, dry_run))
+
+
 @app.command("list", epilog="예: batch-platform import list")
 def list_() -> None:
     """가져온 기록을 보입니다."""

@@ -16,7 +16,7 @@ import pyarrow.compute
 from batch_platform.core.errors import PermanentError
 
 Market = Literal["KOSPI", "KOSDAQ"]
-Source = Literal["KRX", "PUBLIC_DATA"]
+Source = Literal["KRX", "PUBLIC_DATA", "IMPORTED"]
 MARKETS: tuple[Market, ...] = ("KOSPI", "KOSDAQ")
 
 # pyarrow's overloads say too little of a column's values for a strict check: here it is `Any`.

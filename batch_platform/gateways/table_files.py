@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from zipfile import BadZipFile
 from zoneinfo import ZoneInfo
 
 import openpyxl
+import pyarrow as pa
 from openpyxl.utils.exceptions import InvalidFileException
+from pyarrow import csv as arrow_csv
 
 from batch_platform.core.errors import NoDataError, PermanentError
 from batch_platform.gateways.source_db import SourceDatabase
@@ -226,6 +228,88 @@ def _workbook_rows(path: Path, sheet: str | None) -> Iterator[FoundRow]:
             raise NoDataError(f"{path.name} has no table", "Export it once more")
     finally:
         workbook.close()
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """Some rows of a large CSV file as columns of text.
+
+    Attributes:
+        rows: The columns that were asked for; an empty text where the file has none.
+        lines: Line of each row.
+        broken: Lines that are no rows, each with why, a Korean sentence.
+    """
+
+    rows: pa.RecordBatch
+    lines: Sequence[int]
+    broken: Sequence[tuple[int, str]]
+
+
+def header_of(path: Path) -> list[str]:
+    """The column names of a CSV file.
+
+    Raises:
+        NoDataError: There is no such file, or nothing is in it.
+        PermanentError: Its encoding is not known, or it names a column twice.
+    """
+    if not path.is_file():
+        raise NoDataError(f"There is no file {path}", "Check the path")
+    with path.open(encoding=encoding_of(path), newline="") as file:
+        header = [name.strip() for name in next(csv.reader(file), list[str]())]
+    _require_header(path, header)
+    return header
+
+
+def column_texts(path: Path, columns: Sequence[str]) -> Iterator[TextBatch]:
+    """Yield a CSV file of millions of rows, none of whose cells holds a line end, in columns.
+
+    Args:
+        path: The file.
+        columns: Which; all of them are in the file (see `header_of`).
+
+    Raises:
+        PermanentError: It is broken.
+    """
+    header = header_of(path)
+    broken: list[tuple[int, str]] = []
+
+    def note(row: arrow_csv.InvalidRow) -> Literal["skip"]:
+        if row.text.strip():
+            problem = f"칸이 {row.expected_columns}개여야 하는데 {row.actual_columns}개입니다"
+            broken.append((row.number or 0, problem))
+        return "skip"
+
+    encoding = "utf8" if encoding_of(path) == "utf-8-sig" else "cp949"
+    texts = arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys(header, pa.string()),
+        include_columns=list(columns),
+        strings_can_be_null=False,
+    )
+    try:
+        with arrow_csv.open_csv(
+            path,
+            read_options=arrow_csv.ReadOptions(
+                encoding=encoding, use_threads=False, column_names=header, skip_rows=1
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                invalid_row_handler=note, ignore_empty_lines=False
+            ),
+            convert_options=texts,
+        ) as reader:
+            line, told = 2, 0
+            for rows in reader:
+                # What is broken stands between the rows: their lines go on behind it.
+                gone = {number for number, _ in broken}
+                lines: list[int] = []
+                while len(lines) < rows.num_rows:
+                    if line not in gone:
+                        lines.append(line)
+                    line += 1
+                yield TextBatch(rows, lines, broken[told:])
+                told = len(broken)
+    except pa.ArrowInvalid as error:
+        reason = str(error).partition("\n")[0]
+        raise PermanentError(f"{path.name} is broken: {reason}", "Export it once more") from None
 
 
 def as_text(value: object) -> str:

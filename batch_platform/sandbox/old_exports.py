@@ -84,6 +84,33 @@ def write_old_report(
     return path
 
 
+PRICES_HEADER = (
+    *("ticker", "date", "open", "high", "low", "close", "volume", "trading_value"),
+    *("market_cap", "shares_outstanding", "change_amount", "change_rate"),
+)
+STOCKS_HEADER = (
+    *("ticker", "name", "name_en", "market", "sector_id", "listing_date"),
+    *("delisting_date", "is_active"),
+)
+
+
+def write_old_prices(path: Path, prices: Iterable[Mapping[str, Any]], **options: str) -> Path:
+    """Write `daily_prices` as the old updater's database exports it: no market, zeros for halts."""
+    rows = (
+        ["" if price[name] is None else price[name] for name in PRICES_HEADER] for price in prices
+    )
+    return write_csv(path, PRICES_HEADER, rows, **options)
+
+
+def write_old_stocks(path: Path, markets: Mapping[str, str], **options: str) -> Path:
+    """Write `stocks` as the old updater's database exports it."""
+    rows = (
+        [ticker, f"가상종목 {ticker}", "", market, "", "2001-01-02", "", "t"]
+        for ticker, market in markets.items()
+    )
+    return write_csv(path, STOCKS_HEADER, rows, **options)
+
+
 def old_fortune(user_id: object, for_date: date, *, number: int = 0) -> dict[str, object]:
     """A completed row of `core_fortuneresult` as the old job wrote it: three texts, no more."""
     summary = f"차분히 하루를 시작하면 {number}번째 반가운 소식이 찾아오는 날입니다"

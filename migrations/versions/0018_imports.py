@@ -16,7 +16,6 @@ _TABLES = (
     "emotions.analyses",
     "emotions.history",
     "stocks.price_days",
-    "stocks.listing_days",
     "operations.sent_mails",
 )
 
@@ -57,6 +56,14 @@ def upgrade() -> None:
         COMMENT ON COLUMN operations.imported_partitions.is_complete IS
             'Nothing of the partition is left to do: Dagster shows it as made';
     """)
+    op.execute("""
+        ALTER TABLE interventions.recommendations
+            DROP CONSTRAINT recommendations_written_by_check,
+            ADD CONSTRAINT recommendations_written_by_check
+                CHECK (written_by IN ('model', 'rule', 'import'));
+        COMMENT ON COLUMN interventions.recommendations.written_by IS
+            'model or rule: made here; import: an old system''s, by whichever of them';
+    """)
     for table in _TABLES:
         op.execute(f"ALTER TABLE {table} ADD COLUMN import_id bigint")
         op.execute(
@@ -66,6 +73,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("""
+        DELETE FROM interventions.recommendations WHERE written_by = 'import';
+        ALTER TABLE interventions.recommendations
+            DROP CONSTRAINT recommendations_written_by_check,
+            ADD CONSTRAINT recommendations_written_by_check
+                CHECK (written_by IN ('model', 'rule'));
+    """)
     for table in _TABLES:
         op.execute(f"ALTER TABLE {table} DROP COLUMN import_id")
     op.execute("DROP TABLE operations.imported_partitions, operations.imports")

@@ -51,6 +51,8 @@ class MarketDayConfig(dg.Config):
     """Whether a trading day that is not published is a failure: nobody will ask again."""
     accepts_count: bool = False
     """Whether a day may have far more or fewer stocks than the trading day before."""
+    replaces_imported: bool = False
+    """Whether prices that an old system had collected are asked for anew, and replaced."""
 
 
 @dg.asset(
@@ -136,7 +138,7 @@ def listings(
             "shares_outstanding": ("bigint", "Listed shares"),
             "market_cap": ("bigint", "Won"),
             "is_suspended": ("boolean", "Whether it did not trade that day"),
-            "source": ("text", "KRX or PUBLIC_DATA"),
+            "source": ("text", "KRX, PUBLIC_DATA, or IMPORTED from an old system"),
             "is_made_up": ("boolean", "Whether the sandbox answered"),
         },
     ),
@@ -178,7 +180,7 @@ def daily_prices(
         settings,
         seconds(),
         preview,
-        {"corporate_actions": outcome.actions},
+        {"corporate_actions": outcome.actions, "imported_days": outcome.imported},
     )
 
 
@@ -216,7 +218,9 @@ def price_report(
 def _options(
     context: dg.AssetExecutionContext, config: MarketDayConfig, settings: Settings
 ) -> WritingOptions:
-    return WritingOptions(context.run.run_id, settings.is_made_up, config.accepts_count)
+    return WritingOptions(
+        context.run.run_id, settings.is_made_up, config.accepts_count, config.replaces_imported
+    )
 
 
 def _told(

@@ -124,6 +124,6 @@ def _month_coverage(
         missing=tuple(day for day in days if day not in there_dates),
         least_rows=min(counts, default=0),
         most_rows=max(counts, default=0),
-        fallback_days=sum(day.source != "KRX" for day in there),
+        fallback_days=sum(day.source == "PUBLIC_DATA" for day in there),
         suspended_rows=sum(suspended.get(day, 0) for day in there_dates),
     )

@@ -14,7 +14,7 @@ class PriceDay:
 
     Attributes:
         rows: Market → stocks with a price; empty when the exchange was closed.
-        source: `KRX` or `PUBLIC_DATA`; None when it was closed.
+        source: `KRX`, `PUBLIC_DATA` or `IMPORTED`; None when it was closed.
         reason: Why there are no prices; None when there are.
     """
 
@@ -43,12 +43,17 @@ class Waiting:
 
 @dataclass(slots=True)
 class PricesOutcome:
-    """What became of one or more days of prices."""
+    """What became of one or more days of prices.
+
+    Attributes:
+        imported: Days among them that an old system had collected: nobody was asked for them.
+    """
 
     days: list[PriceDay] = field(default_factory=list[PriceDay])
     waiting: list[Waiting] = field(default_factory=list[Waiting])
     changes: RowChanges = field(default_factory=RowChanges)
     actions: int = 0
+    imported: int = 0
     warnings: list[str] = field(default_factory=list[str])
 
     @property

@@ -346,7 +346,7 @@ def _coverage_lines(
             yield day, None, None, None, "", f"휴장 ({closed})" if closed else "빠짐"
 
 
-_SOURCES = {"KRX": "한국거래소", "PUBLIC_DATA": "공공데이터포털"}
+_SOURCES = {"KRX": "한국거래소", "PUBLIC_DATA": "공공데이터포털", "IMPORTED": "이전 시스템"}
 
 
 def _beside(table: Table, chart: BarChart, columns: int) -> None:

@@ -107,6 +107,7 @@ class MarketStore:
         *,
         run_id: str,
         is_made_up: bool,
+        import_id: int | None = None,
     ) -> RowChanges:
         """Make days hold exactly these prices; rows that are the same are not touched.
 
@@ -116,6 +117,7 @@ class MarketStore:
             tables: Prices of the days that have any (`market_rows.PRICE_SCHEMA`).
             run_id: Who writes.
             is_made_up: Whether the sandbox gave them.
+            import_id: The import that brings them; None for what the services gave.
         """
         table = pa.concat_tables(tables) if tables else None
         dates = [day.date for day in days]
@@ -151,7 +153,7 @@ class MarketStore:
             )
             changes += RowChanges(removed=removed.rowcount)
             transaction.note_overwritten(PRICES, ("date", sorted(filled)))
-        self._replace_days(transaction, days, run_id, is_made_up)
+        self._replace_days(transaction, days, run_id, is_made_up, import_id)
         return changes
 
     def _replace_days(
@@ -160,16 +162,18 @@ class MarketStore:
         days: Sequence[PriceDay],
         run_id: str,
         is_made_up: bool,
+        import_id: int | None,
     ) -> None:
         with transaction.connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO stocks.price_days"
-                " (date, kospi_rows, kosdaq_rows, source, reason, run_id, is_made_up)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s)"
+                " (date, kospi_rows, kosdaq_rows, source, reason, run_id, is_made_up, import_id)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
                 " ON CONFLICT (date) DO UPDATE SET kospi_rows = excluded.kospi_rows,"
                 " kosdaq_rows = excluded.kosdaq_rows, source = excluded.source,"
                 " reason = excluded.reason, run_id = excluded.run_id,"
-                " is_made_up = excluded.is_made_up, fetched_at = now()",
+                " is_made_up = excluded.is_made_up, import_id = excluded.import_id,"
+                " fetched_at = now()",
                 [
                     (
                         day.date,
@@ -179,6 +183,7 @@ class MarketStore:
                         day.reason,
                         run_id,
                         is_made_up,
+                        import_id,
                     )
                     for day in days
                 ],
@@ -208,6 +213,36 @@ class MarketStore:
         return {
             day: found for day, found in self.price_days(first, last).items() if day in set(days)
         }
+
+    def imported_days(self, start: date, end: date) -> dict[date, PriceDay]:
+        """Days of a period whose prices an old system had collected."""
+        rows = self._db.fetch_all(
+            "SELECT date FROM stocks.price_days"
+            " WHERE date BETWEEN %s AND %s AND import_id IS NOT NULL",
+            [start, end],
+        )
+        imported = {row[0] for row in rows}
+        return {
+            day: found
+            for day, found in (self.price_days(start, end) if imported else {}).items()
+            if day in imported
+        }
+
+    def remove_imported(self, transaction: PartitionTransaction, day: date, import_id: int) -> int:
+        """Delete a day that is an import's, with what was derived of it; returns the rows."""
+        connection = transaction.connection
+        is_its_own = connection.execute(
+            "DELETE FROM stocks.price_days WHERE date = %s AND import_id = %s", [day, import_id]
+        ).rowcount
+        if not is_its_own:
+            return 0
+        removed = connection.execute(
+            "DELETE FROM stocks.daily_prices WHERE date = %s", [day]
+        ).rowcount
+        connection.execute("DELETE FROM stocks.corporate_actions WHERE date = %s", [day])
+        for table in (PRICES, "stocks.corporate_actions"):
+            transaction.note_overwritten(table, ("date", [day]))
+        return removed
 
     def first_price_day(self) -> date | None:
         """The first day with prices; None when there are none."""
@@ -331,9 +366,9 @@ class MarketStore:
         return differing, actions, seen
 
     def fallback_days(self, days: Sequence[date]) -> list[date]:
-        """Of these days, those whose prices are not the exchange's own."""
+        """Of these days, those whose prices data.go.kr gave in the exchange's place."""
         rows = self._db.fetch_all(
-            "SELECT date FROM stocks.price_days WHERE date = ANY(%s) AND source <> 'KRX'"
+            "SELECT date FROM stocks.price_days WHERE date = ANY(%s) AND source = 'PUBLIC_DATA'"
             " ORDER BY date",
             [list(days)],
         )

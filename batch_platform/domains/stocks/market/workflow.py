@@ -36,7 +36,12 @@ from batch_platform.domains.stocks.market.sources import (
 )
 from batch_platform.domains.stocks.market.store import MarketStore
 from batch_platform.gateways.market_rows import Market
-from batch_platform.gateways.platform_db import Hold, PartitionTransaction, PlatformDb
+from batch_platform.gateways.platform_db import (
+    Hold,
+    PartitionTransaction,
+    PlatformDb,
+    RowChanges,
+)
 
 _DAYS_A_CHUNK = 64
 _DAYS_AT_ONCE = 2
@@ -51,11 +56,15 @@ class WritingOptions:
         run_id: Who writes.
         is_made_up: Whether the sandbox answers.
         accepts_count: Whether a day may have far more or fewer stocks than the one before.
+        replaces_imported: Whether days that an old system had collected are asked for anew.
+        import_id: The import that brings the days; None for what the services gave.
     """
 
     run_id: str
     is_made_up: bool
     accepts_count: bool = False
+    replaces_imported: bool = False
+    import_id: int | None = None
 
 
 def land_prices(
@@ -71,7 +80,7 @@ def land_prices(
 
     A closed day is written with no rows and its reason; a day that nobody has published is not
     written. While some weeks are written the next are fetched. A step that is tried again goes on
-    where it stopped.
+    where it stopped. Days that were imported are there, and nobody is asked for them.
 
     Args:
         days: Calendar days, in order.
@@ -91,6 +100,10 @@ def land_prices(
     calendar = store.calendar()
     outcome = PricesOutcome()
     done = store.days_of_run(options.run_id)
+    if not options.replaces_imported:
+        imported = store.imported_days(days[0], days[-1])
+        done |= imported
+        outcome.imported = sum(day in imported for day in days)
     outcome.days += [done[day] for day in days if day in done]
     rest = [day for day in days if day not in done]
     before = _RowsBefore(store, calendar, options.accepts_count)
@@ -112,27 +125,48 @@ def land_prices(
                 written.append(price_day)
                 tables.append(found.table)
                 before.note(price_day)
-        _write(written, tables, store, db, calendar, options, outcome)
+        changes, actions = write_days(written, tables, db=db, calendar=calendar, options=options)
+        outcome.changes += changes
+        outcome.actions += actions
         outcome.days += written
     return outcome
 
 
-def _write(
+def write_days(
     days: Sequence[PriceDay],
     tables: Sequence[pa.Table],
-    store: MarketStore,
+    *,
     db: PlatformDb,
     calendar: TradingCalendar,
     options: WritingOptions,
-    outcome: PricesOutcome,
-) -> None:
+    also: Callable[[PartitionTransaction], None] | None = None,
+) -> tuple[RowChanges, int]:
+    """Write days of prices with the corporate actions that they show, in one transaction.
+
+    Args:
+        days: The days, closed ones among them.
+        tables: Prices of those that have any (`market_rows.PRICE_SCHEMA`).
+        db: The platform's database.
+        calendar: Says which trading day is before which.
+        options: How they are written.
+        also: Further work of the same transaction.
+
+    Returns:
+        What became of the rows, and the corporate actions of these days.
+    """
     if not days:
-        return
+        return RowChanges(), 0
+    store = MarketStore(db)
     name = f"{days[0].date}" if len(days) == 1 else f"{days[0].date}..{days[-1].date}"
     pairs = day_pairs([day.date for day in days], calendar)
     with db.replacing("stocks/daily_prices", name) as transaction:
-        outcome.changes += store.replace_prices(
-            transaction, days, tables, run_id=options.run_id, is_made_up=options.is_made_up
+        changes = store.replace_prices(
+            transaction,
+            days,
+            tables,
+            run_id=options.run_id,
+            is_made_up=options.is_made_up,
+            import_id=options.import_id,
         )
         actions = [
             corporate_action(difference)
@@ -142,8 +176,10 @@ def _write(
         store.replace_actions(
             transaction, sorted(looked_at), actions, is_made_up=options.is_made_up
         )
+        if also is not None:
+            also(transaction)
     own = {day.date for day in days}
-    outcome.actions += sum(action.difference.date in own for action in actions)
+    return changes, sum(action.difference.date in own for action in actions)
 
 
 def _differences(
