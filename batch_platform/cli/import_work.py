@@ -25,7 +25,9 @@ from batch_platform.cli.runs import opened_instance
 from batch_platform.core.days import utc_now
 from batch_platform.core.settings import Settings
 from batch_platform.domains.chats import importing as chat_import
+from batch_platform.domains.emotions import importing as emotion_import
 from batch_platform.domains.fortunes import importing as fortune_import
+from batch_platform.domains.interventions import importing as intervention_import
 from batch_platform.domains.stocks.market import importing as price_import
 from batch_platform.gateways.import_book import (
     ImportBook,
@@ -41,7 +43,12 @@ from batch_platform.gateways.platform_services import open_platform_db
 from batch_platform.gateways.sent_mails import forget_sent_elsewhere
 from batch_platform.gateways.table_files import FoundRow, read_rows
 from batch_platform.orchestration.import_records import forget_import, record_import
-from batch_platform.resources.roles import active_settings, chat_source, fortune_source
+from batch_platform.resources.roles import (
+    active_settings,
+    chat_source,
+    fortune_source,
+    intervention_source,
+)
 
 _MOST_BAD_ROWS = 30
 _MOST_PARTITIONS = 31
@@ -51,6 +58,8 @@ _UNDO: Mapping[str, tuple[str, Undo]] = {
     chat_import.SYSTEM: (chat_import.ASSET, chat_import.undo),
     fortune_import.SYSTEM: (fortune_import.ASSET, fortune_import.undo),
     price_import.SYSTEM: (price_import.ASSET, price_import.undo),
+    emotion_import.SYSTEM: (emotion_import.ASSET, emotion_import.undo),
+    intervention_import.SYSTEM: (intervention_import.ASSET, intervention_import.undo),
 }
 """System → the asset whose partitions an import wrote, and what takes them back."""
 
@@ -130,6 +139,34 @@ def import_stocks(files: Sequence[Path], options: Options) -> None:
     )
     names = [path.name for path in files]
     run_import(price_import.SYSTEM, names, importer, db, settings, options)
+
+
+def import_interventions(files: Sequence[Path], options: Options) -> None:
+    """Bring in what the old system recommended; from the service's own table without files."""
+    settings = active_settings()
+    db, source = open_platform_db(settings), intervention_source(settings)
+    names = settings.interventions
+    importer = intervention_import.InterventionImport(
+        _rows(files) if files else intervention_import.source_rows(source, names),
+        db=db,
+        source=source,
+        settings=settings,
+        clock=utc_now,
+        wanted=options.wants,
+    )
+    shown = [path.name for path in files] or [names.table_records]
+    run_import(intervention_import.SYSTEM, shown, importer, db, settings, options)
+
+
+def import_emotions(files: Sequence[Path], options: Options) -> None:
+    """Enter what the old scripts analysed in the history."""
+    settings = active_settings()
+    db = open_platform_db(settings)
+    importer = emotion_import.EmotionImport(
+        _rows(files), db=db, settings=settings, clock=utc_now, wanted=options.wants
+    )
+    names = [path.name for path in files]
+    run_import(emotion_import.SYSTEM, names, importer, db, settings, options)
 
 
 def run_import(

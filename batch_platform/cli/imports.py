@@ -120,6 +120,47 @@ def stocks(
     import_work.import_stocks(files, import_work.Options(_wanted(start, end), skip_bad, dry_run))
 
 
+@app.command(
+    epilog="예: batch-platform import interventions --dry-run"
+    "   |   batch-platform import interventions interventionrecord.json"
+)
+def interventions(
+    files: Files = None,
+    start: Start = "",
+    end: End = "",
+    skip_bad: SkipBad = False,
+    dry_run: DryRun = False,
+) -> None:
+    """권고를 가져옵니다: InterventionRecord의 CSV나 dumpdata(JSON), 또는 서비스의 표에서."""
+    from batch_platform.cli import import_work
+
+    import_work.import_interventions(
+        files or [], import_work.Options(_wanted(start, end), skip_bad, dry_run)
+    )
+
+
+@app.command(
+    epilog="예: batch-platform import emotions analysis_history.csv results.json --dry-run"
+)
+def emotions(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="이력(history) CSV, 결과 CSV/JSON, 배치 상태 JSON. 이력은 꼭 있어야 합니다",
+            show_default=False,
+        ),
+    ],
+    start: Start = "",
+    end: End = "",
+    skip_bad: SkipBad = False,
+    dry_run: DryRun = False,
+) -> None:
+    """분석 이력을 가져옵니다. 최근에 같은 모델로 분석한 글은 다시 보내지 않습니다."""
+    from batch_platform.cli import import_work
+
+    import_work.import_emotions(files, import_work.Options(_wanted(start, end), skip_bad, dry_run))
+
+
 @app.command("list", epilog="예: batch-platform import list")
 def list_() -> None:
     """가져온 기록을 보입니다."""

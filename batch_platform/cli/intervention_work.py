@@ -133,9 +133,14 @@ def show_dry_run(settings: Settings, asked: Asked) -> None:
     _say_made_up(settings)
     choice = Choice(Gubun(asked.gubun), asked.user_id or None, asked.is_forced, False)
     is_asking = Mode(asked.mode) is Mode.LLM
-    llm = bulk_llm(settings, open_platform_db(settings)) if is_asking else None
+    db = open_platform_db(settings)
     counts, cost = estimate(
-        asked.day, choice, source=intervention_source(settings), llm=llm, settings=settings
+        asked.day,
+        choice,
+        source=intervention_source(settings),
+        llm=bulk_llm(settings, db) if is_asking else None,
+        settings=settings,
+        imported=InterventionStore(db).imported_users(asked.day, choice.gubun),
     )
     rows = [(_REASONS[state], f"{count:,}명") for state, count in sorted(counts.items())]
     if cost is not None:
@@ -175,7 +180,9 @@ def show_user(settings: Settings, day: date, user_id: str) -> bool:
 
 
 def _title(day: date, user_id: str, made: Mapping[str, Any]) -> str:
-    writer = {"model": "모델", "rule": "규칙", None: "오류"}[made["written_by"]]
+    writer = {"model": "모델", "rule": "규칙", "import": "이전 시스템", None: "오류"}[
+        made["written_by"]
+    ]
     why = f" ({made['reason']})" if made["reason"] else ""
     return (
         f"사용자 {user_id} · {day} 기록 → {made['target_date']} · {made['gubun']}"

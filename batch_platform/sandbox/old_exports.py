@@ -138,6 +138,75 @@ def old_fortune(user_id: object, for_date: date, *, number: int = 0) -> dict[str
     }
 
 
+def old_recommendation(user_id: object, day: date, gubun: str = "all") -> dict[str, object]:
+    """A row of `InterventionRecord` as the old system wrote it."""
+    return {
+        "user_id": user_id,
+        "record_date": day.isoformat(),
+        "target_date": (day + timedelta(days=1)).isoformat(),
+        "gubun": gubun,
+        "diet_evaluation": "어제는 고르게 드셨습니다.",
+        "diet_target": {
+            "Breakfast": "쌀밥과 두부조림",
+            "Lunch": "닭가슴살",
+            "Dinner": "감자",
+            "Summary": "천천히 드세요",
+        },
+        "food_evaluation": "기름진 음식이 적었습니다.",
+        "sleep_evaluation": "",
+        "sleep_target": "일곱 시간 주무세요.",
+        "exercise_evaluation": f"{user_id}번째 길을 걸으셨습니다.",
+        "exercise_target": "6,000보를 걸어 보세요.",
+        "processing_time": 2.4,
+        "error_message": "",
+        "input_data": {},
+        "output_data": {},
+    }
+
+
+HISTORY_HEADER = (
+    *("id", "post_id", "comment_id", "analysis_date", "analysis_type", "model_used"),
+    *("dominant_emotion", "analysis_file"),
+)
+
+
+def old_history(post_id: int, comment_id: int | None, at: datetime, model: str) -> list[object]:
+    """A row of the old scripts' history, as R writes it: `NA` where there is no comment."""
+    return [
+        f"{post_id}_{comment_id or 0}",
+        post_id,
+        "NA" if comment_id is None else comment_id,
+        f"{at:%Y-%m-%d %H:%M:%S}",
+        "sampling",
+        model,
+        "기쁨",
+        f"sampling_{at:%Y%m%d_%H%M%S}.csv",
+    ]
+
+
+def old_answer(post_id: int, comment_id: int | None) -> dict[str, object]:
+    """An old result: the post's columns and the model's answer, as the scripts merged them."""
+    return {
+        "post_id": post_id,
+        "comment_id": comment_id,
+        "구분": "게시글" if comment_id is None else "댓글",
+        "title": "",
+        "content": f"글 {post_id}",
+        "plutchik_emotions": {
+            **dict.fromkeys(("신뢰", "공포", "놀람", "슬픔", "혐오", "분노", "기대"), 0.1),
+            "기쁨": 0.8,
+        },
+        "PAD": {"P": 0.6, "A": 0.2, "D": 0.1},
+        "dominant_emotion": "기쁨",
+        "complex_emotion": "낙관",
+        "rationale": {
+            "emotion_scores": "즐거운 글",
+            "PAD_analysis": "밝음",
+            "complex_emotion_reasoning": "기쁨과 기대",
+        },
+    }
+
+
 def write_dumpdata(path: Path, model: str, rows: Iterable[Mapping[str, object]]) -> Path:
     """Write rows as Django's `dumpdata` does: a user is `user`, not `user_id`."""
     items = [

@@ -178,7 +178,7 @@ class RecommendationsConfig(dg.Config):
             "gubun": ("text", "What is recommended: all, sleep or food"),
             "user_id": ("text", "The user's key in the source"),
             "target_date": ("date", "Day that it is for: the next one"),
-            "written_by": ("text", "model or rule; NULL for an error"),
+            "written_by": ("text", "model or rule; import for an old system's; NULL for an error"),
             "reason": ("text", "Why rules wrote it; empty when the model did"),
             "version": ("text", "Model and prompt, or the rules' version"),
             "diet_evaluation": ("text", "How much and when was eaten"),
@@ -193,6 +193,7 @@ class RecommendationsConfig(dg.Config):
             "input": ("json", "What was sent"),
             "output": ("json", "What came back"),
             "is_made_up": ("boolean", "Whether the sandbox answered"),
+            "import_id": ("bigint", "The import that brought the row; NULL when made here"),
         },
     ),
 )

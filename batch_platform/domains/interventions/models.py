@@ -202,7 +202,7 @@ class Recommendation:
 
     Attributes:
         advice: None for an error.
-        written_by: `model` or `rule`; None for an error.
+        written_by: `model` or `rule`, `import` for an old system's; None for an error.
         reason: Why rules wrote it; empty when the model did.
         version: Of the prompt and model, or of the rules.
         processing_seconds: From handing the user over to the answer.

@@ -186,6 +186,11 @@ class InterventionStore:
                 WHERE eligible.record_date = old.record_date AND eligible.gubun = old.gubun
                   AND eligible.user_id = old.user_id
                   AND (state = 'not_asked' OR state = 'has_record' AND error_message IS NULL))
+              -- What was imported goes only when its user is advised anew.
+              AND (import_id IS NULL OR EXISTS (
+                SELECT FROM interventions.eligible_users AS advised
+                WHERE advised.record_date = old.record_date AND advised.gubun = old.gubun
+                  AND advised.user_id = old.user_id AND state = 'eligible'))
             """,
             {"day": day, "gubun": gubun.value},
         )
@@ -199,8 +204,12 @@ class InterventionStore:
                    count(*) FILTER (WHERE error_message IS NULL),
                    count(*) FILTER (WHERE error_message IS NOT NULL),
                    count(*) FILTER (WHERE written_by = 'rule')
-            FROM interventions.recommendations
+            FROM interventions.recommendations AS made
             WHERE record_date = %(day)s AND gubun = %(gubun)s
+              -- The source may know users no more whom an old system advised.
+              AND (import_id IS NULL OR EXISTS (
+                SELECT FROM interventions.user_records AS known
+                WHERE known.record_date = made.record_date AND known.user_id = made.user_id))
             """,
             {"day": day, "gubun": gubun.value},
         )
@@ -218,6 +227,15 @@ class InterventionStore:
         )
         return DayCounts(users, recommendations, errors, dict(left_out), by_rule)
 
+    def imported_users(self, day: date, gubun: Gubun) -> frozenset[str]:
+        """Users whom an old system advised."""
+        rows = self._db.fetch_all(
+            "SELECT user_id FROM interventions.recommendations"
+            " WHERE record_date = %s AND gubun = %s AND import_id IS NOT NULL",
+            [day, gubun.value],
+        )
+        return frozenset(row[0] for row in rows)
+
     def gubuns_of(self, day: date) -> list[Gubun]:
         """What recommendations of the day were asked for."""
         rows = self._db.fetch_all(
@@ -225,15 +243,21 @@ class InterventionStore:
         )
         return [gubun for gubun in Gubun if (gubun.value,) in rows]
 
-    def publishable(self, day: date, gubun: Gubun) -> Iterator[Mapping[str, Any]]:
-        """Yield the recommendations and errors of the last run's users, as stored."""
+    def publishable(
+        self, day: date, gubun: Gubun, published: Collection[str] = ()
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the recommendations and errors of the last run's users, as stored.
+
+        An imported one is among them unless its user is `published`: the service has it then.
+        """
         for row in self._db.stream(
             f"SELECT user_id, target_date, {', '.join(TEXT_COLUMNS)}, diet_target::text,"
             " processing_time, error_message, input::text, output::text"
             " FROM interventions.recommendations"
-            " JOIN interventions.eligible_users USING (record_date, gubun, user_id)"
-            " WHERE record_date = %s AND gubun = %s AND state = 'eligible' ORDER BY user_id",
-            [day, gubun.value],
+            " LEFT JOIN interventions.eligible_users USING (record_date, gubun, user_id)"
+            " WHERE record_date = %s AND gubun = %s AND (state = 'eligible'"
+            "   OR import_id IS NOT NULL AND user_id <> ALL(%s)) ORDER BY user_id",
+            [day, gubun.value, list(published)],
         ):
             names = ("user_id", "target_date", *TEXT_COLUMNS, "diet_target")
             others = ("processing_time", "error_message", "input", "output")
@@ -259,14 +283,14 @@ class InterventionStore:
         return frozenset(user_id for (user_id,) in rows)
 
     def stored(self, day: date) -> Iterator[tuple[Advice, UserRecords]]:
-        """Yield every recommendation of the day with the user's records, for checks."""
+        """Yield every recommendation made here of the day, with the user's records, for checks."""
         for row in self._db.stream(
             f"SELECT {', '.join(TEXT_COLUMNS)}, diet_target,"
             " user_id, has_profile, allergies, food_preference, height_cm, weight_kg, foods,"
             " has_exercise, target_steps, current_steps, sleep_minutes, problem"
             " FROM interventions.recommendations"
             " JOIN interventions.user_records USING (record_date, user_id)"
-            " WHERE record_date = %s AND error_message IS NULL",
+            " WHERE record_date = %s AND error_message IS NULL AND import_id IS NULL",
             [day],
         ):
             count = len(TEXT_COLUMNS)

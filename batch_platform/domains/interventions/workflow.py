@@ -147,7 +147,7 @@ def choose_users(
     else:
         with_record = InterventionSource(source, settings.interventions).users_with_record(
             day, choice.gubun
-        )
+        ) | store.imported_users(day, choice.gubun)
     has_schedule = not choice.needs_schedule or store.has_active_schedule()
     is_known = choice.only_user is None
     with Spool(ELIGIBLE_USERS_SCHEMA) as rows:
@@ -383,16 +383,26 @@ def _asked(
 
 
 def estimate(
-    day: date, choice: Choice, *, source: SourceDatabase, llm: BulkLlm | None, settings: Settings
+    day: date,
+    choice: Choice,
+    *,
+    source: SourceDatabase,
+    llm: BulkLlm | None,
+    settings: Settings,
+    imported: frozenset[str] = frozenset(),
 ) -> tuple[Mapping[str, int], Estimate | None]:
     """What a run would do and cost; reads the source, asks and writes nothing.
+
+    The `imported` users were advised by an old system.
 
     Returns:
         State → users, and what asking about the eligible ones would take; None without a model.
     """
     reader = InterventionSource(source, settings.interventions)
     with_record = (
-        frozenset[str]() if choice.replaces else reader.users_with_record(day, choice.gubun)
+        frozenset[str]()
+        if choice.replaces
+        else reader.users_with_record(day, choice.gubun) | imported
     )
     counts: dict[str, int] = {}
     asked: list[Item] = []
@@ -444,5 +454,6 @@ def publish(
     Returns:
         How many rows were written.
     """
-    made = list(InterventionStore(db).publishable(day, gubun))
-    return InterventionSource(source, settings.interventions).publish(day, gubun, made, clock())
+    service = InterventionSource(source, settings.interventions)
+    made = list(InterventionStore(db).publishable(day, gubun, service.records(day, gubun).keys()))
+    return service.publish(day, gubun, made, clock())
