@@ -1,13 +1,19 @@
 """What the old job classified is taken over: not asked, not mailed again, and it can be undone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from batch_platform.cli import import_work
+from batch_platform.cli.imports import app
 from batch_platform.core.days import utc_now
 from batch_platform.core.progress import unheard
+from batch_platform.core.settings import Profile
 from batch_platform.domains.chats.dry_run import estimate_day
 from batch_platform.domains.chats.importing import (
     SYSTEM,
@@ -28,6 +34,7 @@ from batch_platform.sandbox.old_exports import (
 )
 from batch_platform_tests import old_work
 from batch_platform_tests.assets.chats.conftest import DAY, DAY_BEFORE, World
+from batch_platform_tests.given_settings import settings_of
 
 MODEL = ChatImportOptions("HCX-005")
 
@@ -197,3 +204,55 @@ def test_a_bad_row_is_told_with_its_line_and_keeps_everything_out(
     assert world.rows("SELECT count(*) FROM operations.imports") == [(0,)]
     assert chosen(plan, skips_bad=True) == []
     assert date.fromisoformat(plan.partitions[0].partition) == DAY
+
+
+def test_the_commands_show_what_would_come_bring_it_list_it_and_take_it_back(
+    world: World, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(Profile.DEMO, **world.variables, PLATFORM_DATABASE_URL=world.db.url)
+
+    @contextmanager
+    def opened(_settings: object) -> Iterator[dg.DagsterInstance]:
+        yield world.instance
+
+    monkeypatch.setattr(import_work, "active_settings", lambda: settings)
+    monkeypatch.setattr(import_work, "opened_instance", opened)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, list(arguments))
+        return result.exit_code, result.output
+
+    assert "가져온 것이 없습니다" in run("list")[1]
+    code, shown = run("chats", str(export), "--dry-run")
+    assert code == 0, shown
+    assert "아무것도 쓰지 않았습니다" in shown
+    assert DAY_BEFORE.isoformat() in shown
+    assert not ImportBook(world.db).imports()
+
+    code, shown = run("chats", str(export), "-e", f"{DAY_BEFORE}", "--not-mailed")
+    assert (code, "가져왔습니다" in shown) == (0, True), shown
+    assert made(world, "classifications") == {DAY_BEFORE.isoformat()}
+    assert made(world, "report_mail") == set()
+    assert "새로 가져올 것이 없습니다" in run("chats", str(export), "-e", f"{DAY_BEFORE}")[1]
+    assert export.name in run("list")[1]
+    assert run("undo", "1", "--yes")[0] == 0
+    assert "되돌림" in run("list")[1]
+
+    # A bad row: nothing is imported, unless its day is left out.
+    text = export.read_text(encoding="utf-8-sig")
+    bad = tmp_path / "bad.csv"
+    bad.write_text(
+        text + f"빠진 질문,키워드,1,1,{DAY} 09:00:00,{DAY} 09:00:00\r\n", encoding="utf-8"
+    )
+    code, shown = run("chats", str(bad))
+    assert code == 1
+    assert "그날의 채팅에 없는 질문입니다" in shown
+    assert len(ImportBook(world.db).imports()) == 1
+    code, shown = run("chats", str(bad), "--skip-bad")
+    assert code == 0, shown
+    (brought, _) = ImportBook(world.db).imports()
+    assert (brought.first_partition, brought.last_partition) == (
+        DAY_BEFORE.isoformat(),
+        DAY_BEFORE.isoformat(),
+    )
+    assert brought.refused_rows == 1
