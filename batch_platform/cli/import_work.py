@@ -30,6 +30,7 @@ from batch_platform.domains.fortunes import importing as fortune_import
 from batch_platform.domains.interventions import importing as intervention_import
 from batch_platform.domains.stocks.market import importing as price_import
 from batch_platform.gateways.import_book import (
+    WRITTEN,
     ImportBook,
     Importer,
     ImportPlan,
@@ -54,14 +55,14 @@ _MOST_BAD_ROWS = 30
 _MOST_PARTITIONS = 31
 
 Undo = Callable[[int, Sequence[str], PlatformDb, str], int]
-_UNDO: Mapping[str, tuple[str, Undo]] = {
-    chat_import.SYSTEM: (chat_import.ASSET, chat_import.undo),
-    fortune_import.SYSTEM: (fortune_import.ASSET, fortune_import.undo),
-    price_import.SYSTEM: (price_import.ASSET, price_import.undo),
-    emotion_import.SYSTEM: (emotion_import.ASSET, emotion_import.undo),
-    intervention_import.SYSTEM: (intervention_import.ASSET, intervention_import.undo),
+_UNDO: Mapping[str, Undo] = {
+    chat_import.SYSTEM: chat_import.undo,
+    fortune_import.SYSTEM: fortune_import.undo,
+    intervention_import.SYSTEM: intervention_import.undo,
+    emotion_import.SYSTEM: emotion_import.undo,
+    price_import.SYSTEM: price_import.undo,
 }
-"""System → the asset whose partitions an import wrote, and what takes them back."""
+"""System → what takes an import's partitions back; returns what is to be done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def run_import(
         err.print(MADE_UP)
     with progress_bars() as bars:
         plan = importer.plan(bars("읽기"))
-    _show_plan(plan, options)
+    _show_plan(plan)
     book = ImportBook(db)
     wanted = chosen(plan, skips_bad=options.skips_bad)
     if options.is_dry_run:
@@ -291,10 +292,10 @@ def undo(import_id: int, *, is_confirmed: bool) -> None:
 def take_back(record: ImportRecord, db: PlatformDb, settings: Settings) -> int:
     """Delete an import's rows and what Dagster shows of it; returns what is to be done again."""
     book = ImportBook(db)
-    asset, remove = _UNDO[record.system]
     written = book.partitions(record.import_id)
-    mine = [each.partition for each in written if each.asset == asset]
-    removed = remove(record.import_id, mine, db, f"undo of import {record.import_id}")
+    mine = [each.partition for each in written if each.asset == WRITTEN[record.system]]
+    holder = f"undo of import {record.import_id}"
+    removed = _UNDO[record.system](record.import_id, mine, db, holder)
     if record.run_id is not None:
         with opened_instance(settings) as instance:
             forget_import(instance, record.run_id, sorted({each.asset for each in written}))
@@ -310,7 +311,7 @@ def _rows(files: Sequence[Path], *, sheet: str | None = None) -> Iterator[FoundR
     )
 
 
-def _show_plan(plan: ImportPlan, options: Options) -> None:
+def _show_plan(plan: ImportPlan) -> None:
     bad = plan.bad_partitions()
     for row in plan.bad_rows[:_MOST_BAD_ROWS]:
         show_error(f"{row.place}: {row.problem}")
@@ -331,7 +332,7 @@ def _show_plan(plan: ImportPlan, options: Options) -> None:
         "" if len(shown) == len(plan.partitions) else f"마지막 {len(shown)}개만 보입니다",
     )
     show_table(
-        "가져올 것" if options.is_dry_run else "가져오기",
+        "가져올 것",
         ["파티션", "가져옴", "이미 있음", "남는 일", ""],
         [*rows, _plan_row(total, is_bad=False)],
         right=(1, 2, 3),

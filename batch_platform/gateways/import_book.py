@@ -15,6 +15,15 @@ from batch_platform.core.errors import ConflictError, NotFoundError
 from batch_platform.core.progress import ProgressReport
 from batch_platform.gateways.platform_db import PlatformDb
 
+WRITTEN = {
+    "chats": "chats/classifications",
+    "fortunes": "fortunes/daily_fortunes",
+    "interventions": "interventions/recommendations",
+    "emotions": "emotions/history",
+    "stocks": "stocks/daily_prices",
+}
+"""System → the asset that its imports are about; further ones follow from it."""
+
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
@@ -102,7 +111,7 @@ class ImportRecord:
     """An import as it is listed.
 
     Attributes:
-        items: Rows by asset.
+        partitions: Of the asset that the import is about; so are `rows`.
         first_partition: None when it wrote nothing.
     """
 
@@ -161,15 +170,15 @@ class ImportBook:
         """All imports, the newest first, or one."""
         rows = self._db.fetch_all(
             """
-            SELECT import_id, system, sources, imported_by, refused_rows, is_made_up, started_at,
-                   finished_at, undone_at, run_id, count(part.partition),
+            SELECT imports.import_id, system, sources, imported_by, refused_rows, is_made_up,
+                   started_at, finished_at, undone_at, run_id, count(part.partition),
                    coalesce(sum(rows), 0)::bigint, min(part.partition), max(part.partition)
             FROM operations.imports LEFT JOIN operations.imported_partitions AS part
-                USING (import_id)
-            WHERE %(one)s::bigint IS NULL OR import_id = %(one)s
-            GROUP BY import_id ORDER BY import_id DESC
+                ON part.import_id = imports.import_id AND part.asset = ANY(%(counted)s)
+            WHERE %(one)s::bigint IS NULL OR imports.import_id = %(one)s
+            GROUP BY imports.import_id ORDER BY imports.import_id DESC
             """,
-            {"one": import_id},
+            {"one": import_id, "counted": list(WRITTEN.values())},
         )
         return [ImportRecord(*row) for row in rows]
 

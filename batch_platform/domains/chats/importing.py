@@ -29,6 +29,7 @@ from batch_platform.domains.chats.models import Category, Question
 from batch_platform.domains.chats.store import ChatStore
 from batch_platform.domains.chats.workflow import all_categories, read_categories
 from batch_platform.gateways.import_book import (
+    WRITTEN,
     BadRow,
     ImportedPartition,
     ImportPlan,
@@ -44,7 +45,7 @@ SYSTEM = "chats"
 REPORT_SHEET = "채팅키워드분류"
 """The old report's sheet that holds the classifications."""
 
-ASSET = "chats/classifications"
+ASSET = WRITTEN[SYSTEM]
 _RAW = "chats/raw_chats"
 _MAIL = "chats/report_mail"
 _REPORT_DAY = re.compile(r"_(\d{4}-?\d{2}-?\d{2})$")

@@ -101,19 +101,21 @@ class ChatStore:
         classifications: Iterator[pa.RecordBatch],
         *,
         keeps_imported: bool,
-    ) -> None:
+    ) -> int:
         """Put a day's questions and their classifications in place of what was there.
 
         Imported ones that are kept are counted anew in the day's chats; one that is no longer among
         them goes, as any other would.
+
+        Returns:
+            The day's classifications, kept ones among them.
         """
         where = {"chat_date": day}
         transaction.overwrite("chats.questions", where, questions, keeps_imported=keeps_imported)
-        transaction.overwrite(
+        rows = transaction.overwrite(
             "chats.classifications", where, classifications, keeps_imported=keeps_imported
         )
-        if keeps_imported:
-            _count_imported_anew(transaction, day)
+        return rows + (_count_imported_anew(transaction, day) if keeps_imported else 0)
 
     def imported_questions(self, day: date) -> frozenset[str]:
         """Ids of the day's questions that an old system classified."""
@@ -220,7 +222,7 @@ class ChatStore:
         return [row[0] for row in rows]
 
 
-def _count_imported_anew(transaction: PartitionTransaction, day: date) -> None:
+def _count_imported_anew(transaction: PartitionTransaction, day: date) -> int:
     transaction.connection.execute(
         "CREATE TEMP TABLE asked ON COMMIT DROP AS SELECT input_text AS question,"
         " count(*) AS query_count, min(created_at) AS asked_at FROM chats.raw_chats"
@@ -241,3 +243,8 @@ def _count_imported_anew(transaction: PartitionTransaction, day: date) -> None:
             " AND (row.query_count, row.asked_at) <> (asked.query_count, asked.asked_at)",
             [day],
         )
+    rows = transaction.connection.execute(
+        "SELECT count(*) FROM chats.classifications WHERE chat_date = %s AND import_id IS NOT NULL",
+        [day],
+    ).fetchone()
+    return rows[0] if rows else 0

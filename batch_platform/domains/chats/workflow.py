@@ -169,7 +169,7 @@ def classify_day(
                 # At once: a model that answers nothing rightly is not paid for the whole day.
                 _require_few(rows.quarantined, asked.rows, day, chats.quarantine_share)
         with db.replacing("chats/classifications", day.isoformat()) as transaction:
-            store.replace_classifications(
+            day_rows = store.replace_classifications(
                 transaction,
                 day,
                 rows.questions.batches(),
@@ -181,7 +181,7 @@ def classify_day(
         return ClassificationOutcome(
             rows.classified,
             rows.quarantined,
-            rows.classifications.rows,
+            day_rows,
             ask.summary,
             len(imported),
         )

@@ -28,6 +28,7 @@ from batch_platform.domains.emotions.import_store import (
 from batch_platform.domains.emotions.models import EMOTIONS, EmotionAnswer, emotion_named
 from batch_platform.domains.emotions.store import analysis_row
 from batch_platform.gateways.import_book import (
+    WRITTEN,
     BadRow,
     ImportedPartition,
     ImportPlan,
@@ -38,7 +39,7 @@ from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.table_files import FoundRow, as_json, as_number, as_text, as_time
 
 SYSTEM = "emotions"
-ASSET = "emotions/history"
+ASSET = WRITTEN[SYSTEM]
 _ANALYSES = "emotions/analyses"
 _MISSING = {"", "NA", "NaN", "NULL", "None", "0"}
 """What R, Excel and a database write where there is no comment."""

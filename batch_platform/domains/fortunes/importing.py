@@ -25,6 +25,7 @@ from batch_platform.domains.fortunes.import_store import (
 from batch_platform.domains.fortunes.models import FortuneStatus
 from batch_platform.domains.fortunes.workflow import RESULT_COLUMNS, sorted_users
 from batch_platform.gateways.import_book import (
+    WRITTEN,
     BadRow,
     ImportedPartition,
     ImportPlan,
@@ -44,7 +45,7 @@ from batch_platform.gateways.table_files import (
 )
 
 SYSTEM = "fortunes"
-ASSET = "fortunes/daily_fortunes"
+ASSET = WRITTEN[SYSTEM]
 _PUBLISHED = "fortunes/published_fortunes"
 _TEXTS = (*("today_fortune_summary", "today_element_balance_description", "today_daily_guidance"),)
 _REPEATED = 3

@@ -26,6 +26,7 @@ from batch_platform.domains.interventions.models import Gubun, State
 from batch_platform.domains.interventions.source import InterventionSource
 from batch_platform.domains.interventions.store import TEXT_COLUMNS
 from batch_platform.gateways.import_book import (
+    WRITTEN,
     BadRow,
     ImportedPartition,
     ImportPlan,
@@ -44,7 +45,7 @@ from batch_platform.gateways.table_files import (
 )
 
 SYSTEM = "interventions"
-ASSET = "interventions/recommendations"
+ASSET = WRITTEN[SYSTEM]
 _PUBLISHED = "interventions/published_records"
 _VERSION = "imported"
 _WITH_ERROR = "오류로 끝난 행"

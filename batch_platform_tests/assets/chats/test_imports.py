@@ -116,6 +116,7 @@ def test_a_night_after_an_import_asks_only_what_the_old_job_left_out(
     )
     rows = world.rows("SELECT count(*) FROM chats.classifications WHERE chat_date = %s", [DAY])
     assert published == [(rows[0][0], rows[0][0])]
+    assert night.metadata("classifications")["dagster/row_count"] == rows[0][0]
 
     # By hand, the whole imported day once more: nothing is asked, lost or mailed a second time.
     mails, checksum = len(world.mails.mails()), world.checksum(DAY_BEFORE)
@@ -238,6 +239,18 @@ def test_the_commands_show_what_would_come_bring_it_list_it_and_take_it_back(
     assert run("undo", "1", "--yes")[0] == 0
     assert "되돌림" in run("list")[1]
 
+    # Ended in between: the day that was written stands, and the same command goes on.
+    number = ImportBook(world.db).begin(
+        SYSTEM, ["killed"], by="test", refused_rows=0, is_made_up=True, now=utc_now()
+    )
+    killed = importing(world, list(read_rows(export)))
+    killed.plan()
+    killed.write(DAY_BEFORE.isoformat(), number, "import")
+    assert "중단됨" in run("list")[1]
+    assert "중단되었던 #2" in run("chats", str(export), "-e", f"{DAY_BEFORE}")[1]
+    assert made(world, "classifications") == {DAY_BEFORE.isoformat()}
+    assert run("undo", "2", "--yes")[0] == 0
+
     # A bad row: nothing is imported, unless its day is left out.
     text = export.read_text(encoding="utf-8-sig")
     bad = tmp_path / "bad.csv"
@@ -247,10 +260,10 @@ def test_the_commands_show_what_would_come_bring_it_list_it_and_take_it_back(
     code, shown = run("chats", str(bad))
     assert code == 1
     assert "그날의 채팅에 없는 질문입니다" in shown
-    assert len(ImportBook(world.db).imports()) == 1
+    assert len(ImportBook(world.db).imports()) == 2
     code, shown = run("chats", str(bad), "--skip-bad")
     assert code == 0, shown
-    (brought, _) = ImportBook(world.db).imports()
+    brought = ImportBook(world.db).imports()[0]
     assert (brought.first_partition, brought.last_partition) == (
         DAY_BEFORE.isoformat(),
         DAY_BEFORE.isoformat(),

@@ -22,6 +22,7 @@ from batch_platform.domains.stocks.market.models import PriceDay
 from batch_platform.domains.stocks.market.store import MarketStore
 from batch_platform.domains.stocks.market.workflow import WritingOptions, write_days
 from batch_platform.gateways.import_book import (
+    WRITTEN,
     BadRow,
     ImportedPartition,
     ImportPlan,
@@ -39,7 +40,7 @@ from batch_platform.gateways.table_files import (
 )
 
 SYSTEM = "stocks"
-ASSET = "stocks/daily_prices"
+ASSET = WRITTEN[SYSTEM]
 _SOURCE = "IMPORTED"
 _AMOUNTS = (
     *("open", "high", "low", "close", "change_amount"),
