@@ -7,7 +7,7 @@ it is; the functions at the end read one as what a domain needs.
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -94,20 +94,6 @@ def table_rows(
             for values in batch.to_pylist():
                 number += 1
                 yield FoundRow(f"{table}:{number}", values)
-
-
-def require_columns(row: FoundRow, wanted: Iterable[str], what: str) -> None:
-    """Refuse a file whose table is another one.
-
-    Raises:
-        PermanentError: A column is missing; all that are, are named.
-    """
-    missing = [name for name in wanted if name not in row.values]
-    if missing and not row.problem:
-        raise PermanentError(
-            f"{row.place.partition(':')[0]} is no export of {what}: it lacks {', '.join(missing)}",
-            "Export the table with its column names in the first line",
-        )
 
 
 def encoding_of(path: Path) -> str:
