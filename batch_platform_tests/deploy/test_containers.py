@@ -155,7 +155,7 @@ def test_only_the_proxy_can_be_reached_and_reaches_nothing_else() -> None:
 
 
 def test_no_secret_stands_in_the_file_and_every_setting_exists() -> None:
-    known = {*variable_names(), SECRETS_VARIABLE, "TZ"}
+    known = {*variable_names(), SECRETS_VARIABLE, "TZ", "TMPDIR"}
     for name in OURS:
         environment = SERVICES[name]["environment"]
         assert set(environment) <= known
