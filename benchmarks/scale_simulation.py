@@ -204,62 +204,57 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """What a provider allows and costs; the figures of a contract go here.
-
-    Attributes:
-        name: For the table.
-        calls_per_minute: Its limit.
-        krw_per_thousand_calls: With the tokens of a typical fortune.
-    """
-
-    name: str
-    calls_per_minute: float
-    krw_per_thousand_calls: float
-
-
-PROVIDERS = (
-    Provider("60 a minute (a test key)", 60, 600),
-    Provider("3,000 a minute", 3_000, 600),
-    Provider("30,000 a minute", 30_000, 600),
-)
 WINDOW_HOURS = 6.0
-"""In which a night must be made: from 22:00 until people get up."""
+"""In which a night must be made: from late evening until people get up."""
+
+LIMITS_A_MINUTE = (60, 3_000, 30_000)
+"""Of a test key, of a usual contract, of a large one."""
+
+KRW_PER_CALL = (800 * 0.40 + 500 * 1.60) / 1e6 * 1450
+"""Of gpt-4.1-mini at 1,450 won for a dollar, with 800 tokens in and 500 out."""
+
+_STEPS_PER_MACHINE = 6
+"""Of a machine with two cores: ten calls in flight at 200 ms need an eighth of a core each."""
 
 
 def show_table(console: Console, costs: Costs) -> None:
-    """Nights of many sizes: how long on how many steps, and what they cost."""
-    table = Table(title=f"Steps for a night within {WINDOW_HOURS:.0f} h", title_justify="left")
-    for heading in ("items", "provider", "bound by", "steps", "hours", "won"):
+    """Nights of many sizes: what bounds them, on how many steps, and what they cost."""
+    table = Table(title=f"The fewest machines for {WINDOW_HOURS:.0f} hours", title_justify="left")
+    for heading in ("night", "calls/min", "hours", "asking h", "steps", "machines", "won", "bound"):
         table.add_column(heading, justify="right")
     for items in (20_000, 200_000, 1_000_000, 10_000_000):
-        for provider in PROVIDERS:
-            table.add_row(*row_of(items, provider, costs))
+        for limit in LIMITS_A_MINUTE:
+            table.add_row(f"{items:,} fortunes", *row_of(items, 1, limit, costs))
+    for limit in LIMITS_A_MINUTE[1:]:
+        table.add_row("10,000,000 chats, 10 a call", *row_of(10_000_000, 10, limit, costs))
     console.print(table)
 
 
-def row_of(items: int, provider: Provider, costs: Costs) -> tuple[str, ...]:
+def row_of(items: int, items_per_call: int, calls_a_minute: int, costs: Costs) -> tuple[str, ...]:
     """The fewest steps that make a night in time; the most that are of use when none do."""
-    limit = provider.calls_per_minute / 60
+    limit = calls_a_minute / 60 * items_per_call
+    at_pace = replace(costs, rate_per_step=costs.rate_per_step * items_per_call)
+    most = min(max(1, math.ceil(limit / at_pace.rate_per_step)), 64)
     plan = Plan(items=items, steps=1, chunk_items=2000, limit_per_second=limit, deaths_per_hour=0.1)
-    most = min(max(1, math.ceil(limit / costs.rate_per_step)), 64)
-    seconds = math.inf
+    seconds = asking = math.inf
     for steps in range(1, most + 1):
         plan = replace(plan, steps=steps)
-        seconds = simulate(plan, costs)
+        asking = asking_seconds(plan, at_pace)
+        seconds = costs.fixed + costs.per_item * items + asking
         if seconds <= WINDOW_HOURS * 3600:
             break
-    is_in_time = seconds <= WINDOW_HOURS * 3600
-    bound = "-" if is_in_time else "the provider" if plan.steps == most < 64 else "64 chunks"
-    bill = items / 1000 * provider.krw_per_thousand_calls
+    bound = "in time"
+    if seconds > WINDOW_HOURS * 3600:
+        bound = "the provider" if asking > seconds / 2 else "what one process does"
+    bill = items / items_per_call * KRW_PER_CALL
     return (
-        f"{items:,}",
-        provider.name,
-        bound,
-        str(plan.steps),
+        f"{calls_a_minute:,}",
         f"{seconds / 3600:.1f}",
+        f"{asking / 3600:.1f}",
+        str(plan.steps),
+        str(math.ceil(plan.steps / _STEPS_PER_MACHINE)),
         f"{bill:,.0f}",
+        bound,
     )
 
 
