@@ -31,6 +31,7 @@ _GRACE_SECONDS = 21.0
 """From a worker's death until its chunk is sent again."""
 _LONGEST_ROUND_SECONDS = 5.0
 _CALLS_IN_FLIGHT = 10
+_WORKERS = 2
 _MODEL_DELAY_SECONDS = 0.2
 
 
@@ -127,7 +128,7 @@ def main() -> None:
         show_table(console, measured_costs())
         return
     is_small = "--small" in sys.argv
-    sizes, chunk = ((400, 1200), 200) if is_small else ((1000, 4000), 500)
+    sizes = ((400, 100), (1600, 400)) if is_small else ((1000, 250), (4000, 1000))
     predicted_items, predicted_chunk = (3200, 400) if is_small else (20_000, 1250)
     # Only a measurement needs the platform.
     from batch_platform_tests.recording_model import recording_model
@@ -136,21 +137,24 @@ def main() -> None:
 
     nights: list[Night] = []
     with recording_model(passes_for_real=True) as model, project_copy() as project:
-        for number, users in enumerate(sizes):
-            setup = Setup(users=users, workers=2, chunk_items=chunk)
+        for number, (users, chunk) in enumerate(sizes):
+            setup = Setup(users=users, workers=_WORKERS, chunk_items=chunk)
             nights.append(make_night(project, model, setup, f"measure_{number}"))
         small, large = nights
         costs = fitted(
             (small.users, large.users),
             tuple(night.seconds["night"] - night.seconds["asking"] for night in nights),
             chunk_items=tuple(night.users / len(night.chunk_seconds) for night in nights),
-            chunk_seconds=tuple(_mean(night.chunk_seconds) for night in nights),
+            # From one chunk's end to the next one's start is part of what a chunk takes.
+            chunk_seconds=tuple(
+                night.seconds["asking"] * _WORKERS / len(night.chunk_seconds) for night in nights
+            ),
             calls_a_second=_CALLS_IN_FLIGHT / _MODEL_DELAY_SECONDS,
         )
         console.print(costs)
-        plan = Plan(items=predicted_items, steps=2, chunk_items=predicted_chunk)
+        plan = Plan(items=predicted_items, steps=_WORKERS, chunk_items=predicted_chunk)
         prediction = simulate(plan, costs)
-        setup = Setup(users=predicted_items, workers=2, chunk_items=predicted_chunk)
+        setup = Setup(users=predicted_items, workers=_WORKERS, chunk_items=predicted_chunk)
         real = make_night(project, model, setup, "predicted")
     took = real.seconds["night"]
     error = abs(prediction - took) / took
@@ -193,15 +197,13 @@ def fitted(
     """
     per_item = max((other_seconds[1] - other_seconds[0]) / (items[1] - items[0]), 0.0)
     fixed = max(other_seconds[0] - per_item * items[0], 0.0)
-    share = sum(chunk_items) / len(chunk_items)
-    seconds = sum(chunk_seconds) / len(chunk_seconds)
-    # Of a chunk's time, what is not asking at the model's pace is its start.
-    per_chunk = max(seconds - share / calls_a_second, 0.5)
-    return Costs(fixed, per_item, per_chunk, calls_a_second)
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+    # Never quicker than the model, whatever else the machine did in one of the nights.
+    per_asked = max(
+        (chunk_seconds[1] - chunk_seconds[0]) / (chunk_items[1] - chunk_items[0]),
+        1 / calls_a_second,
+    )
+    per_chunk = max(chunk_seconds[0] - per_asked * chunk_items[0], 0.0)
+    return Costs(fixed, per_item, per_chunk, 1 / per_asked)
 
 
 WINDOW_HOURS = 6.0

@@ -32,14 +32,15 @@ def test_a_lost_worker_costs_time_and_no_items() -> None:
 
 
 def test_costs_are_found_again_in_the_nights_that_they_made() -> None:
-    nights = [Plan(items=items, steps=2, chunk_items=500) for items in (1000, 4000)]
+    nights = [Plan(items=items, steps=2, chunk_items=items // 4) for items in (1000, 4000)]
     found = fitted(
         (1000, 4000),
         tuple(simulate(night, COSTS) - asking_seconds(night, COSTS) for night in nights),
-        chunk_items=(500, 500),
-        chunk_seconds=(2 + 500 / 80, 2 + 500 / 80),
-        calls_a_second=80,
+        chunk_items=(250, 1000),
+        chunk_seconds=(2 + 250 / 80, 2 + 1000 / 80),
+        calls_a_second=100,
     )
     assert found.fixed == pytest.approx(COSTS.fixed)
     assert found.per_item == pytest.approx(COSTS.per_item)
     assert found.per_chunk == pytest.approx(COSTS.per_chunk)
+    assert found.rate_per_step == pytest.approx(COSTS.rate_per_step)
