@@ -6,6 +6,7 @@ import typer
 from pydantic import SecretStr
 
 from batch_platform.cli.console import out, show_table
+from batch_platform.core.redaction import without_credentials
 from batch_platform.core.settings import (
     Section,
     Settings,
@@ -74,7 +75,7 @@ def masked(value: object) -> str:
         return "********" if value.get_secret_value() else ""
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+    return "" if value is None else without_credentials(str(value))
 
 
 @app.command(epilog="예: batch-platform config example > .env")

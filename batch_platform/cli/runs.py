@@ -27,6 +27,7 @@ from rich.markup import escape
 from batch_platform.build import build_definitions
 from batch_platform.cli.console import err, progress_bars, show_error, show_table
 from batch_platform.core.errors import ConfigurationError, RetryableError
+from batch_platform.core.redaction import Redact, redactor
 from batch_platform.core.settings import PROJECT_ROOT, Settings
 from batch_platform.gateways.files import usable_folder
 from batch_platform.gateways.platform_db.run_locks import RunLock
@@ -128,7 +129,7 @@ def run_job(
             partition_key=None if last_partition else partition,
             asset_selection=[dg.AssetKey(key.split("/")) for key in assets] or None,
             tags={
-                COMMAND_TAG: " ".join(["batch-platform", *sys.argv[1:]])[:_LONGEST_COMMAND],
+                COMMAND_TAG: _command_line(redactor(settings)),
                 **NOT_AGAIN,
                 **_range_tags(partition, last_partition),
             },
@@ -138,6 +139,10 @@ def run_job(
     if _is_interrupted(result):
         raise KeyboardInterrupt
     return _as_result(result, partition, last_partition)
+
+
+def _command_line(redact: Redact) -> str:
+    return redact(" ".join(["batch-platform", *sys.argv[1:]]))[:_LONGEST_COMMAND]
 
 
 def _range_tags(first: str, last: str | None) -> Mapping[str, str]:

@@ -98,6 +98,16 @@ def _sendable(key: SecretStr, variable: str) -> SecretStr:
     return key
 
 
+def _address(url: str, variable: str) -> str:
+    """Refuse an address with a user in it, which no client sends beside a key."""
+    if "@" in urlsplit(url).netloc:
+        raise ConfigurationError(
+            f"{variable} holds a user or a password",
+            "Write the address without them; the key has a variable of its own",
+        )
+    return url
+
+
 def _way(settings: ModelSettings, default: Way) -> Way:
     chosen = settings.structured_output
     return default if chosen == "auto" else Way(chosen)
@@ -119,7 +129,7 @@ def _hyperclova(settings: ModelSettings) -> Provider:
     )
     return Provider(
         name="hyperclova",
-        base_url=settings.hcx_base_url,
+        base_url=_address(settings.hcx_base_url, "HCX_BASE_URL"),
         model=model,
         key_variable="HCX_CHAT_API_KEY",
         prices_id="hyperclova",
@@ -140,7 +150,7 @@ def _openai(settings: ModelSettings) -> Provider:
     is_reasoning = _OPENAI_REASONING.match(settings.openai_model) is not None
     return Provider(
         name="openai",
-        base_url=settings.openai_base_url,
+        base_url=_address(settings.openai_base_url, "OPENAI_BASE_URL"),
         model=settings.openai_model,
         key_variable="OPENAI_API_KEY",
         prices_id="openai",
@@ -158,7 +168,7 @@ def _openai(settings: ModelSettings) -> Provider:
 def _gemini(settings: ModelSettings) -> Provider:
     return Provider(
         name="gemini",
-        base_url=settings.gemini_base_url,
+        base_url=_address(settings.gemini_base_url, "GEMINI_BASE_URL"),
         model=settings.gemini_model,
         key_variable="GEMINI_API_KEY",
         prices_id="google",
@@ -181,7 +191,7 @@ def _compatible(settings: ModelSettings) -> Provider:
         )
     return Provider(
         name="compatible",
-        base_url=settings.compatible_base_url,
+        base_url=_address(settings.compatible_base_url, "LLM_BASE_URL"),
         model=settings.compatible_model,
         key_variable="LLM_API_KEY",
         prices_id="compatible",

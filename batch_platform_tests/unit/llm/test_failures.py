@@ -150,6 +150,14 @@ def test_a_key_that_no_header_can_hold_is_named_and_not_shown(variable: str, key
     assert "secret" not in str(raised.value)
 
 
+def test_an_address_with_a_password_is_named_and_not_shown() -> None:
+    """It would be refused with every request, in words that quote it."""
+    url = "http://somebody:secret@localhost/v1"
+    with pytest.raises(ConfigurationError, match="LLM_BASE_URL") as raised:
+        choose_provider(settings(LLM_BASE_URL=url, LLM_MODEL="m"))
+    assert "secret" not in str(raised.value)
+
+
 def test_hyperclova_models_have_their_own_way() -> None:
     plain = choose_provider(settings(HCX_CHAT_API_KEY="k", HCX_MAX_TOKENS=300))
     assert (plain.way, plain.max_tokens) == (Way.FUNCTION_CALLING, 1024)
