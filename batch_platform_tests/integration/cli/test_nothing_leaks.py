@@ -74,7 +74,7 @@ def test_the_night_was_one(night: Night) -> None:
     kept = "".join(text for name, text in night.found.items() if name.endswith((".err", ".out")))
     for said in ("careless print", "careless warning", "careless log", "careless failure"):
         assert f"{said}: ********" in kept, said
-    for said in ("careless log", "careless failure"):
+    for said in ("careless log", "careless failure", "careless metadata"):
         assert f"{said}: ********" in night.found["public.event_logs"], said
     assert any("careless failure: ********" in text for text in night.sent.values())
     assert night.answers["/metrics"].startswith("# HELP")

@@ -277,8 +277,9 @@ def careless(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     context.log.info(f"careless log: {secrets} {QUESTION}")
     sys.stdout.write(f"careless print: {secrets} {QUESTION}\n")
     sys.stderr.write(f"careless warning: {secrets} {QUESTION}")
-    said = {"question": QUESTION, "table": dg.MetadataValue.md(f"|{secrets}|{QUESTION}|")}
-    context.log_event(dg.AssetObservation("careless", metadata={"said": said, **said}))
+    said = f"careless metadata: {secrets} {QUESTION}"
+    metadata = {"text": said, "table": dg.MetadataValue.md(said), "json": {"said": [said]}}
+    context.log_event(dg.AssetObservation("careless", metadata=metadata))
     raise ValueError(f"careless failure: {secrets} {QUESTION}")
 
 
