@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_platform_tests.integration.cli.whole_night import CANARY, canaries
 from batch_platform_tests.running_platform import (
     Command,
     ProjectCopy,
@@ -65,12 +66,10 @@ def run_state(project: ProjectCopy, run_id: str) -> str:
 def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
     project: ProjectCopy, port: int, silent_server: int
 ) -> None:
-    command = up(
-        project,
-        port,
-        is_interrupt_ignored=True,
-        ENGINE_FOR_SQLALCHEMY=f"mysql+pymysql://u:p@127.0.0.1:{silent_server}/chats",
-    )
+    silent = f"mysql+pymysql://u:{CANARY}-silent@127.0.0.1:{silent_server}/chats"
+    secrets = {**canaries(), "ENGINE_FOR_SQLALCHEMY": silent}
+    del secrets["PLATFORM_DATABASE_URL"]  # the embedded server makes a password of its own
+    command = up(project, port, is_interrupt_ignored=True, **secrets)
     command.wait_for_output(READY, READY_SECONDS)
     with Webserver(f"http://127.0.0.1:{port}") as webserver:
         assert webserver.is_loaded()
@@ -99,6 +98,21 @@ def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
     assert command.end(signal.SIGTERM) == 0
     project.wait_until_nothing_runs()
     assert run_state(project, interrupted) == "FAILURE"
+    assert_logs_are_json_without_secrets(project.root / "var" / "live")
+
+
+def assert_logs_are_json_without_secrets(home: Path) -> None:
+    """Of servers that were killed and started again, of a run that failed, of what each said."""
+    logs = {path.stem: path.read_text() for path in (home / "logs").glob("*.log")}
+    assert set(logs) == {"api", "code-server", "daemon", "webserver"}
+    for name, text in logs.items():
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert lines, name
+        assert all({"time", "level", "logger", "message"} <= set(line) for line in lines), name
+    assert "RUN_START" in logs["code-server"]
+    kept = {str(path): path.read_text(errors="replace") for path in home.rglob("*.err")}
+    assert kept
+    assert [name for name, text in {**logs, **kept}.items() if CANARY in text] == []
 
 
 def launched_run(webserver: Webserver, partition: str) -> str:
