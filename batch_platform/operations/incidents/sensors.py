@@ -25,8 +25,11 @@ from batch_platform.operations.deadline_changes import DeadlineChanges
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.failed_steps import failed_step
 from batch_platform.operations.incidents.log_tail import log_tail_of
-from batch_platform.operations.incidents.messages import advice_on, causes_of, kind_of
-from batch_platform.operations.incidents.models import Trouble
+from batch_platform.operations.incidents.lost_retries import (
+    PARTITION_TAG,
+    report_lost_retries,
+    trouble_of,
+)
 from batch_platform.operations.incidents.outbox import incident_book, send_due
 from batch_platform.operations.incidents.verdicts import Verdict, take_verdict
 from batch_platform.operations.incidents.watch import (
@@ -41,10 +44,6 @@ from batch_platform.operations.incidents.watch import (
 )
 from batch_platform.operations.schedules import ScheduleBook
 
-DOMAIN_TAG = "domain"
-"""The tag of a job that names its domain."""
-
-_PARTITION_TAG = "dagster/partition"
 _MOST_VERDICTS = 500
 _FIRST_LOOK = timedelta(days=1)
 
@@ -79,7 +78,7 @@ class DagsterHistory:
                 dg.RunsFilter(
                     job_name=job,
                     statuses=[dg.DagsterRunStatus.SUCCESS],
-                    tags={_PARTITION_TAG: partition} if partition else {},
+                    tags={PARTITION_TAG: partition} if partition else {},
                     created_after=since,
                 ),
                 limit=1,
@@ -109,18 +108,7 @@ def failed_run_sensor(
     if run.tags.get(WILL_RETRY_TAG) == "true":
         return dg.SkipReason(f"Run {run.run_id} is tried again")
     steps = [failed_step(event) for event in context.get_step_failure_events()]
-    first = next((step.step for step in steps if step.step != run.job_name), "")
-    trouble = Trouble(
-        kind=kind_of(steps),
-        domain=run.tags.get(DOMAIN_TAG) or first.partition("/")[0],
-        asset=first,
-        partition=run.tags.get(_PARTITION_TAG, ""),
-        job=run.job_name,
-        causes=causes_of(steps, context.failure_event.message or ""),
-        advice=advice_on(steps),
-        run_id=run.run_id,
-        is_made_up=settings.is_made_up,
-    )
+    trouble = trouble_of(run, steps, context.failure_event.message or "", settings)
     incident_book(platform_db, settings).report(trouble, clock())
     return None
 
@@ -183,7 +171,7 @@ def _partition_of(run: dg.DagsterRun) -> str:
     """A run's partition, or `first...last` of its range."""
     bounds = (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
     wanted = [run.tags[tag] for tag in bounds if tag in run.tags]
-    return run.tags.get(_PARTITION_TAG) or "...".join(wanted)
+    return run.tags.get(PARTITION_TAG) or "...".join(wanted)
 
 
 def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
@@ -219,6 +207,7 @@ def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
         going_on = progress_since(platform_db, now - STILL_GOING_ON)
         report_at_risk(book, counted, going_on, history, settings, now)
         note_deadlines(platform_db, counted)
+        lost = report_lost_retries(context.instance, book, history, settings, now)
         late = report_missed(book, settings, now)
         if report_stalled(book, schedules.watched_until(), since, settings, now):
             late += report_late(book, counted, history, settings, now)
@@ -229,7 +218,8 @@ def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
         log_tail = log_tail_of(context.instance, settings)
         sent = send_due(book, mailer, settings, clock, log_tail)
         return dg.SkipReason(
-            f"Late or missed: {late} new. Recovered: {recovered}. Messages: {sent.sent} sent,"
+            f"Late or missed: {late} new. Not launched again: {lost} new."
+            f" Recovered: {recovered}. Messages: {sent.sent} sent,"
             f" {sent.failed} to be tried again, {sent.given_up} given up."
         )
 
