@@ -74,6 +74,7 @@ def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
     with Webserver(f"http://127.0.0.1:{port}") as webserver:
         assert webserver.is_loaded()
         assert webserver.url in command.output
+        assert_only_one_up_serves_a_folder(project, command, port)
 
         cut_off = launched_run(webserver, "2026-01-05")
         for words in (
@@ -101,6 +102,13 @@ def test_up_serves_looks_after_its_servers_and_takes_every_run_with_it(
     assert_logs_are_json_without_secrets(project.root / "var" / "live")
 
 
+def assert_only_one_up_serves_a_folder(project: ProjectCopy, first: Command, port: int) -> None:
+    code, said = project.run("batch-platform", "up", "--port", str(port + 1))
+    assert code == 2
+    assert said.count("\n") == 1
+    assert f"up is running already (process {first.process.pid})" in said
+
+
 def assert_logs_are_json_without_secrets(home: Path) -> None:
     """Of servers that were killed and started again, of a run that failed, of what each said."""
     logs = {path.stem: path.read_text() for path in (home / "logs").glob("*.log")}
@@ -120,18 +128,6 @@ def launched_run(webserver: Webserver, partition: str) -> str:
     run_id = webserver.launch("chats_night_job", partition, ["chats/raw_chats"])
     wait_until(lambda: webserver.run_status(run_id) == "STARTED", 40, "the run has started")
     return run_id
-
-
-def test_only_one_up_serves_a_folder(project: ProjectCopy, port: int) -> None:
-    first = up(project, port)
-    wait_until(lambda: (project.root / "var/live/up.lock").exists(), 30, "the lock")
-    wait_until(lambda: server(project, "dagster_webserver"), 60, "the webserver's process")
-    code, said = project.run("batch-platform", "up", "--port", str(port + 1))
-    assert code == 2
-    assert said.count("\n") == 1
-    assert f"up is running already (process {first.process.pid})" in said
-    first.end(signal.SIGINT)
-    project.wait_until_nothing_runs()
 
 
 def test_a_taken_port_is_one_clear_line(project: ProjectCopy, silent_server: int) -> None:
