@@ -24,7 +24,11 @@ from batch_platform.core.errors import ConfigurationError, PlatformError
 from batch_platform.core.settings import Profile, Settings, load_settings
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.run_locks import living_runs
-from batch_platform.gateways.platform_db.worker_steps import step_lock, take_step
+from batch_platform.gateways.platform_db.worker_steps import (
+    is_left_behind,
+    step_lock,
+    take_step,
+)
 from batch_platform.gateways.platform_services import platform_database_url
 from batch_platform.orchestration.queues import DATA, QUEUES
 
@@ -156,6 +160,7 @@ class StepTask(Task):
             "instance_ref": here,
         }
         with step_lock(db, task_id), _EndsWithRun(db, told.run_id):
+            _wait_for_those_left_behind(db, told.run_id, step_key)
             return self.run(**packed)
 
 
@@ -189,6 +194,13 @@ class _EndsWithRun:
                 _log.error("Run %s is gone: its step ends here", self._run_id)
                 # Nothing softer ends a step that waits for a model, and what was paid for is kept.
                 os._exit(70)
+
+
+def _wait_for_those_left_behind(db: PlatformDb, run_id: str, step_key: str) -> None:
+    """Let the steps of a run that died end, which may hold what this one needs."""
+    deadline = time.monotonic() + 2 * SECONDS_OF_GRACE
+    while is_left_behind(db, run_id, step_key) and time.monotonic() < deadline:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 def _is_run_there(db: PlatformDb, run_id: str) -> bool:

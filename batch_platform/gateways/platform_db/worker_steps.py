@@ -40,3 +40,15 @@ def is_executed(db: PlatformDb, task_id: str) -> bool:
     """Whether a worker that executes the message lives."""
     name = f"step {task_id}"
     return name in living_runs(db, [name])
+
+
+def is_left_behind(db: PlatformDb, run_id: str, step_key: str) -> bool:
+    """Whether a step of the same asset goes on whose own run is gone: it ends itself soon."""
+    rows = db.fetch_all(
+        "SELECT task_id, run_id FROM operations.worker_steps"
+        " WHERE split_part(step_key, '.', 1) = split_part(%s, '.', 1) AND run_id <> %s"
+        "   AND started_at > now() - interval '1 day'",
+        [step_key, run_id],
+    )
+    living = living_runs(db, [name for task, run in rows for name in (f"step {task}", run)])
+    return any(f"step {task}" in living and run not in living for task, run in rows)

@@ -6,8 +6,10 @@ from batch_platform.core.errors import PartitionBusyError
 from batch_platform.gateways.llm import AskSummary
 from batch_platform.gateways.llm.asked_chunks import asked_in_chunks, note_chunk
 from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db.run_locks import RunLock
 from batch_platform.gateways.platform_db.worker_steps import (
     is_executed,
+    is_left_behind,
     step_lock,
     take_step,
     worker_of,
@@ -56,6 +58,17 @@ def test_a_worker_shows_that_it_executes_a_message(platform_db: PlatformDb) -> N
         assert is_executed(platform_db, "m1")
         assert not is_executed(platform_db, "m2")
     assert not is_executed(platform_db, "m1")
+
+
+def test_a_step_whose_run_is_gone_is_waited_for(platform_db: PlatformDb) -> None:
+    take_step(platform_db, "m1", "dead", "chats__classifications.ask[0]", "worker")
+    step = "chats__classifications.ask[1]"
+    assert not is_left_behind(platform_db, "next", step)
+    with step_lock(platform_db, "m1"):
+        assert is_left_behind(platform_db, "next", step)
+        assert not is_left_behind(platform_db, "next", "chats__report")
+        with RunLock(platform_db, "dead"):
+            assert not is_left_behind(platform_db, "next", step)
 
 
 def test_what_chunks_took_is_added_up_for_their_run_and_day(platform_db: PlatformDb) -> None:
