@@ -3,7 +3,6 @@
 What an option means is decided here; what a command does with it is in `emotion_work`.
 """
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,18 +13,23 @@ app = typer.Typer(
 )
 
 
-class ModeOption(StrEnum):
-    """What a mode is called."""
+MODES = ("code_check", "pilot", "sampling", "full")
 
-    CODE_CHECK = "code_check"
-    PILOT = "pilot"
-    SAMPLING = "sampling"
-    FULL = "full"
+
+def _known_mode(mode: str) -> str:
+    if mode not in MODES:
+        raise typer.BadParameter(f"{mode!r}은(는) 없습니다. 쓸 수 있는 것: {', '.join(MODES)}")
+    return mode
 
 
 Mode = Annotated[
-    ModeOption,
-    typer.Argument(help="code_check 1건, pilot 5건, sampling 통계적 표본(384건 이상), full 전부"),
+    str,
+    typer.Argument(
+        help="code_check 1건, pilot 5건, sampling 통계적 표본(384건 이상), full 전부",
+        callback=_known_mode,
+        metavar="|".join(MODES),
+        show_default=False,
+    ),
 ]
 Batch = Annotated[str, typer.Argument(help="배치 이름. 기본: 가장 최근 배치", show_default=False)]
 Start = Annotated[str, typer.Option("-s", "--start", help="이 날의 글부터. 기본: 모두")]
@@ -75,7 +79,7 @@ def run(
     from batch_platform.resources.roles import active_settings
 
     settings = active_settings()
-    asked = emotion_work.asked(mode.value, start, end, like, is_direct=direct)
+    asked = emotion_work.asked(mode, start, end, like, is_direct=direct)
     if dry_run:
         emotion_work.show_dry_run(settings, asked, reads=not no_read)
         return
@@ -100,7 +104,7 @@ def submit(
     from batch_platform.resources.roles import active_settings
 
     settings = active_settings()
-    asked = emotion_work.asked(mode.value, start, end, like, is_direct=False)
+    asked = emotion_work.asked(mode, start, end, like, is_direct=False)
     if dry_run:
         emotion_work.show_dry_run(settings, asked, reads=not no_read)
         return

@@ -85,18 +85,24 @@ def retry(
     items: Items = None, everything: All = False, domain: Domain = None, partition: Day = None
 ) -> None:
     """항목을 다시 묻습니다. 그날의 작업이 다시 시작해, 없는 답만 묻습니다."""
+    from batch_platform.operations.quarantine import REPLACE_ANSWERED
     from batch_platform.operations.schedules import OccurrenceBook
 
     book = _book()
     keys = _chosen(book, items, everything=everything, domain=domain, partition=partition)
     occurrences = OccurrenceBook(_db(), utc_now)
     done = book.ask_again(keys, occurrences, requested_by=person())
-    if not done.items:
+    if not done.items and not done.answered:
         out.print("보류된 항목이 없습니다.")
-        return
-    out.print(f"{done.items:,}건을 다시 묻습니다. 데몬이 30초 안에 시작합니다:")
+    if done.items:
+        out.print(f"{done.items:,}건을 다시 묻습니다. 데몬이 30초 안에 시작합니다:")
     for job, day in done.runs:
         out.print(f"  {job} {day}", highlight=False)
+    if done.answered:
+        out.print(f"{done.answered:,}건은 규칙이 쓴 권고가 이미 있어 저절로 다시 묻지 않습니다.")
+        out.print("그날의 권고를 모델의 답으로 바꾸려면:")
+    for day in done.answered_partitions:
+        out.print(f"  {REPLACE_ANSWERED.format(partition=day)}", highlight=False, soft_wrap=True)
 
 
 @app.command(

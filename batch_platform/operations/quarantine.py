@@ -20,6 +20,12 @@ from batch_platform.operations.schedules import OccurrenceBook
 
 MOST_REASON_LENGTH = 500
 
+REPLACE_ANSWERED = "batch-platform interventions run --date {partition} --force"
+"""The command that has answers replaced which stand in for a model's."""
+
+_ANSWERED_BY_RULES = frozenset({"interventions"})
+"""Domains in which rules write at once what a model could not; their runs let that stand."""
+
 _SELECT: LiteralString = """
     SELECT task, partition, item_id, quarantine.reason, quarantined_at, attempts, cost_krw, model,
            coalesce(discarded.reason, '') AS discarded_because,
@@ -77,10 +83,20 @@ class QuarantinedItem:
 
 @dataclass(frozen=True, slots=True)
 class AskedAgain:
-    """What was set going: how many items, and the runs that ask about them."""
+    """What was set going.
+
+    Attributes:
+        items: How many items are asked about again by runs.
+        runs: These runs, (job, partition).
+        answered: How many have another answer meanwhile, which a run by itself lets stand; a model
+            is asked only when a person has that answer replaced.
+        answered_partitions: Of these.
+    """
 
     items: int
     runs: Sequence[tuple[str, str]]
+    answered: int = 0
+    answered_partitions: Sequence[str] = ()
 
 
 class QuarantineBook:
@@ -150,7 +166,8 @@ class QuarantineBook:
     ) -> AskedAgain:
         """Let models be asked about items once more: their days' jobs run again.
 
-        A job asks only what is missing, so that nothing else is paid for.
+        A job asks only what is missing, so that nothing else is paid for. What has another answer
+        meanwhile is marked alone: the next run that replaces that answer asks.
 
         Args:
             keys: Which; what is not in the quarantine any more is passed over.
@@ -162,15 +179,18 @@ class QuarantineBook:
         """
         with self._db.connect("quarantine") as connection:
             found = [key for key in keys if _mark(connection, key)]
-            jobs = _jobs(connection, {key.domain for key in found})
-        runs = sorted({(jobs[key.domain], key.partition) for key in found})
+            jobs = _jobs(connection, {key.domain for key in found} - _ANSWERED_BY_RULES)
+        answered = [key for key in found if key.domain in _ANSWERED_BY_RULES]
+        asked = [key for key in found if key.domain not in _ANSWERED_BY_RULES]
+        runs = sorted({(jobs[key.domain], key.partition) for key in asked})
         for job, partition in runs:
             # Pressed twice within a minute, it runs once.
             key = json_hash([job, partition, f"{self._clock():%Y-%m-%d %H:%M}", requested_by])
             occurrences.request_run(
                 job, [partition], {}, key=f"quarantine {key}", requested_by=requested_by
             )
-        return AskedAgain(len(found), runs)
+        days = sorted({key.partition for key in answered})
+        return AskedAgain(len(asked), runs, len(answered), days)
 
     def discard(self, keys: Sequence[ItemKey], reason: str, *, discarded_by: str) -> int:
         """Give items up; they stay on record and leave the inbox.

@@ -27,6 +27,7 @@ def quarantine_page(
     session: SessionParam,
     quarantine: Quarantine,
     again: Annotated[int | None, Query(ge=0)] = None,
+    answered: Annotated[int, Query(ge=0)] = 0,
     gone: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
     """What waits in quarantine."""
@@ -35,6 +36,7 @@ def quarantine_page(
         "items": items[:_SHOWN],
         "has_more": len(items) > _SHOWN,
         "again": again,
+        "answered": answered,
         "gone": gone,
         "can_run": session.caller.scope.includes(Scope.OPERATOR),
         "longest_reason": MOST_REASON_LENGTH,
@@ -51,7 +53,8 @@ def retry(
     done = quarantine.ask_again(
         _keys(form, quarantine), occurrences, requested_by=session.caller.name
     )
-    return RedirectResponse(f"/quarantine?again={done.items}", 303)
+    answered = f"&answered={done.answered}" if done.answered else ""
+    return RedirectResponse(f"/quarantine?again={done.items}{answered}", 303)
 
 
 @router.post("/quarantine/discard", dependencies=[require(Scope.OPERATOR)])

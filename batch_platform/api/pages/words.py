@@ -243,6 +243,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "nothing_set_aside": ("보류된 항목이 없습니다", "Nothing is set aside"),
     "ask_again": ("다시 묻기", "Ask again"),
     "ask_all_again": ("{count}건 모두 다시 묻기", "Ask about all {count} again"),
+    "answered_by_rules": (
+        "{count}건은 규칙이 쓴 권고가 이미 있어 저절로 다시 묻지 않습니다. 모델의 답으로 바꾸려면 "
+        "batch-platform interventions run --date 날짜 --force",
+        "{count} have advice by the rules, which stands. To have a model replace it: "
+        "batch-platform interventions run --date DAY --force",
+    ),
     "asked_again": (
         "{count}건을 다시 묻도록 했습니다. 그날의 작업이 30초 안에 다시 시작합니다.",
         "{count} will be asked about again. Their days' jobs start within half a minute.",

@@ -92,8 +92,12 @@ class RunName(BaseModel):
 class Retried(BaseModel):
     """What was set going."""
 
-    items: int
+    items: int = Field(description="That runs ask about")
     runs: list[RunName]
+    answered: int = Field(
+        description="That rules answered meanwhile: a model is asked when a person runs"
+        " `batch-platform interventions run --force` for their day"
+    )
 
 
 class Discarded(BaseModel):
@@ -127,7 +131,7 @@ def retry_items(
     keys = [each.key() for each in content.items]
     done = quarantine.ask_again(keys, occurrences, requested_by=caller.name)
     runs = [RunName(job=job, partition=partition) for job, partition in done.runs]
-    return Retried(items=done.items, runs=runs)
+    return Retried(items=done.items, runs=runs, answered=done.answered)
 
 
 @router.post(f"{_ALL}discard/", summary="Give items up", dependencies=[require(Scope.OPERATOR)])

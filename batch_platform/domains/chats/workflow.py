@@ -35,6 +35,7 @@ from batch_platform.domains.chats.store import (
 )
 from batch_platform.gateways.llm import Answered, AskSummary, BulkLlm, Item, Progress
 from batch_platform.gateways.llm.asked_chunks import ChunkAsk
+from batch_platform.gateways.llm.discarded import discarded_items
 from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.source_db import SourceDatabase
 
@@ -139,7 +140,8 @@ def classify_day(
 
     Raises:
         NoDataError: The day was never read from the source.
-        PermanentError: More questions than allowed had to be set aside; the rest is not asked.
+        PermanentError: More questions than allowed had to be set aside, those that a person gave
+            up not counted; the rest is not asked.
     """
     _counts_of_read_day(day, db)
     store = ChatStore(db)
@@ -152,6 +154,7 @@ def classify_day(
             if question.question_id not in imported:
                 asked.add(asdict(question))
         waiting: dict[str, Question] = {}
+        given_up, undecided = discarded_items(db, task.name, day.isoformat()), 0
         ask = llm.ask(
             task,
             _items(asked, waiting),
@@ -166,8 +169,9 @@ def classify_day(
                 rows.add_classified(question, outcome.answer)
             else:
                 rows.add_quarantined(question, outcome.reason)
+                undecided += question.question_id not in given_up
                 # At once: a model that answers nothing rightly is not paid for the whole day.
-                _require_few(rows.quarantined, asked.rows, day, chats.quarantine_share)
+                _require_few(undecided, asked.rows, day, chats.quarantine_share)
         with db.replacing("chats/classifications", day.isoformat()) as transaction:
             day_rows = store.replace_classifications(
                 transaction,
@@ -211,8 +215,9 @@ def ask_about_chunk(
     total = questions_to_ask(chunk.day, db=db) // chunk.count
     chats = settings.chats
     choice = read_categories(source, chats)
+    task = classification_task(choice.offered, choice.default, chats.questions_per_call)
     ask = llm.ask(
-        classification_task(choice.offered, choice.default, chats.questions_per_call),
+        task,
         _items_of(chunk, ChatStore(db), replaces_imported=replaces_imported),
         workers=chats.parallel_workers if chats.parallel_enabled else 1,
         partition=chunk.day.isoformat(),
@@ -220,7 +225,9 @@ def ask_about_chunk(
         asks_quarantined_again=retry_quarantined,
     )
     share = chats.quarantine_share
-    return ChunkAsk(ask, lambda set_aside: too_many_quarantined(set_aside, total, share))
+    discarded = discarded_items(db, task.name, chunk.day.isoformat())
+    given_up = sum(map(chunk.holds, discarded))
+    return ChunkAsk(ask, lambda aside: too_many_quarantined(aside - given_up, total, share))
 
 
 def _items_of(chunk: Chunk, store: ChatStore, *, replaces_imported: bool) -> Iterator[Item]:
@@ -237,7 +244,8 @@ def _require_few(quarantined: int, total: int, day: date, allowed_share: float) 
         raise PermanentError(
             f"{quarantined:,} of {total:,} questions of {day} could not be classified;"
             f" CHATS_MAX_QUARANTINE_SHARE allows {allowed_share:.0%}, so no more were asked",
-            "Read the reasons in llm.quarantine; --retry-quarantined asks these alone again",
+            "See batch-platform quarantine list: give up what deserves it, then run the day again;"
+            " --retry-quarantined asks these alone again",
         )
 
 

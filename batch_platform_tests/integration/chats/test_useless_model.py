@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from batch_platform.core.days import utc_now
 from batch_platform.core.errors import PermanentError
 from batch_platform.core.progress import unheard
 from batch_platform.domains.chats.extraction import extract_day
-from batch_platform.domains.chats.workflow import classify_day
+from batch_platform.domains.chats.workflow import ClassificationOutcome, classify_day
 from batch_platform.gateways.llm import open_bulk_llm
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.source_db import SourceDatabase
+from batch_platform.operations.quarantine import QuarantineBook
 from batch_platform.sandbox.faults import Fault
 from batch_platform.sandbox.model_server import running_model_server
 from batch_platform_tests.given_settings import settings_of
@@ -60,3 +62,40 @@ def test_asking_ends_as_soon_as_the_day_cannot_succeed_any_more(
                 progress=unheard,
             )
         assert server.stats()["received"] < QUESTIONS / 2
+
+
+def test_what_a_person_gave_up_does_not_fail_the_day_again(
+    source: SourceDatabase, platform_db: PlatformDb
+) -> None:
+    with running_model_server(faults={Fault.EMPTY_ANSWER: 1.0}) as server:
+        settings = settings_of(
+            LLM_PROVIDER="compatible",
+            LLM_BASE_URL=server.url,
+            LLM_MODEL="m",
+            CHATS_MAX_QUARANTINE_SHARE="0.01",
+            CHATS_QUESTIONS_PER_CALL="50",
+        )
+
+        def classify() -> ClassificationOutcome:
+            return classify_day(
+                DAY,
+                db=platform_db,
+                source=source,
+                llm=open_bulk_llm(settings.model, platform_db.url, is_made_up=True),
+                settings=settings,
+                progress=unheard,
+            )
+
+        extract_day(DAY, source=source, db=platform_db, settings=settings)
+        # All texts but three are blank, and blank ones are not asked.
+        with platform_db.connect("test") as connection:
+            connection.execute(
+                "UPDATE chats.raw_chats SET input_text = ' ' WHERE chatting_pk::int > 2"
+            )
+        with pytest.raises(PermanentError, match="of 3 questions"):
+            classify()
+        book = QuarantineBook(platform_db, utc_now)
+        waiting = [each.key for each in book.items()]
+        assert book.discard(waiting, "욕설", discarded_by="kim") == len(waiting) == 3
+        outcome = classify()
+        assert (outcome.classified, outcome.quarantined) == (0, 3)

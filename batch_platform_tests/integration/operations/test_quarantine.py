@@ -72,11 +72,9 @@ def test_all_are_one_run_a_day_and_domain(
 ) -> None:
     gone = ItemKey("chats.classify", DAY, "answered meanwhile")
     done = book.ask_again([*keys, gone], occurrences, requested_by="kim")
-    assert done.items == 3
-    assert calls.db.fetch_all(RUNS) == [
-        ("chats_night_job", DAY, "kim"),
-        ("interventions_job", DAY, "kim"),
-    ]
+    # Rules have written what the model could not: the job would let that stand and ask nothing.
+    assert (done.items, done.answered, done.answered_partitions) == (2, 1, [DAY])
+    assert calls.db.fetch_all(RUNS) == [("chats_night_job", DAY, "kim")]
     assert asked_again(calls) == set(keys.values())
 
 
@@ -122,6 +120,9 @@ def test_the_commands(
     assert "1.50원" in shown
     assert "1건을 다시 묻습니다" in say("retry", "chats.classify", DAY, "a81f3c")
     assert asked_again(calls) == {keys[ONE]}
+    rules = say("retry", "--all", "--domain", "interventions")
+    assert f"batch-platform interventions run --date {DAY} --force" in rules
+    assert "시작합니다" not in rules
     assert "1건을 버렸습니다" in say(
         "discard", "--all", "--domain", "interventions", "--reason", "끝"
     )

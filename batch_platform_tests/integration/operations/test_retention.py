@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import psycopg
 import pytest
 
 from batch_platform.core.settings import Settings, load_settings
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.operations.retention import Freed, free
+from batch_platform.operations.retention_assets import retention
+from batch_platform_tests.integration.operations.conftest import Calls
 
 IN_A_YEAR = datetime.now(UTC) + timedelta(days=365)
 
@@ -29,6 +32,18 @@ def nothing(context: dg.OpExecutionContext) -> None:
 @dg.job
 def idle_job() -> None:
     nothing()
+
+
+@pytest.fixture
+def dagster_db(platform_db: PlatformDb, _dagster_template: str) -> Iterator[PlatformDb]:
+    """Dagster's storage where the platform looks for it: beside its own database."""
+    beside = PlatformDb(f"{platform_db.url}_dagster")
+    name = beside.url.rpartition("/")[2]
+    with psycopg.connect(platform_db.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_dagster_template}")  # type: ignore[arg-type]
+        connection.execute(f"ALTER DATABASE {name} SET timezone TO 'UTC'")  # type: ignore[arg-type]
+        yield beside
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -145,3 +160,44 @@ def test_files_go_by_age_and_by_size_the_oldest_first(
     assert [path.exists() for path in gone] == [False] * len(gone)
     assert promised["logs"] == Freed("logs", 3, 500_200)
     assert promised["reports"] == Freed("reports", 1, 1_000)
+
+
+def test_the_nightly_asset_removes_what_is_old_and_says_so(
+    platform_db: PlatformDb,
+    instance: dg.DagsterInstance,
+    calls: Calls,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BATCH_PLATFORM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PLATFORM_DATABASE_URL", platform_db.url)
+    made = dg.materialize([something], instance=instance)
+    idle = idle_job.execute_in_process(instance=instance)
+    used, unused = (calls.call("chats.classify", day, is_answered=True) for day in ("a", "b"))
+    with platform_db.connect("test") as connection:
+        connection.execute("UPDATE llm.calls SET last_used_at = now() - interval '181 days'")
+        connection.execute(
+            "INSERT INTO llm.partitions (task, partition, is_live) VALUES"
+            " ('chats.classify', 'a', true)"
+        )
+    young = calls.call("chats.classify", "b", is_answered=True)
+
+    tonight = dg.materialize(
+        [retention],
+        instance=instance,
+        resources={
+            "settings": load_settings(),
+            "platform_db": platform_db,
+            "clock": lambda: IN_A_YEAR,
+        },
+    )
+    (event,) = tonight.asset_materializations_for_node("operations__retention")
+    said = {name: value.value for name, value in event.metadata.items()}
+    assert (said["runs"], said["answers"], said["logs"], said["reports"]) == (1, 1, 0, 0)
+    assert said["dagster/row_count"] == said["runs"] + said["run_details"] + said["answers"]
+    assert instance.get_run_by_id(idle.run_id) is None
+    assert instance.get_run_by_id(made.run_id) is not None
+    assert instance.get_run_by_id(tonight.run_id) is not None
+    kept = {row[0] for row in platform_db.fetch_all("SELECT key FROM llm.calls")}
+    assert kept == {used, young}
+    assert unused not in kept
