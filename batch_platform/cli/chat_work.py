@@ -164,8 +164,8 @@ def show_review(settings: Settings, first: date, *, is_month: bool) -> bool:
         first, source=chat_source(settings), db=open_platform_db(settings), settings=settings
     )
     out.print(
-        f"{review.start} ~ {review.end}: {review.day_count}일 가운데 {review.days_with_chats}일에"
-        f" 채팅 {review.chat_count:,}건, 질문 {review.question_count:,}건,"
+        f"{review.start} ~ {review.end}: {review.day_count}일 가운데 {review.days_with_chats}일에서"
+        f" 가져온 채팅 {review.chat_count:,}건, 질문 {review.question_count:,}건,"
         f" 분류 {review.classified_count:,}건, 보류 {review.quarantined_count:,}건",
         soft_wrap=True,
     )
