@@ -1,7 +1,7 @@
-"""Posting a short text to a chat's incoming webhook. Files cannot go there: chats drop them.
+"""Posting a short text to a chat's incoming webhook, or nothing but the fact that one posts.
 
-Formats: Slack's incoming webhooks, `{"text": …}`, which Mattermost, Rocket.Chat and others take
-too; Discord's, `{"content": …}`.
+Files cannot go there: chats drop them. Formats: Slack's incoming webhooks, `{"text": …}`, which
+Mattermost, Rocket.Chat and others take too; Discord's, `{"content": …}`; a heartbeat's, nothing.
 """
 
 from collections.abc import Mapping
@@ -35,26 +35,34 @@ def post_to_discord(url: str, text: str) -> None:
     _post(url, content, variable="DISCORD_WEBHOOK_URL")
 
 
-def _post(url: str, content: Mapping[str, object], *, variable: str) -> None:
+def call_heartbeat(url: str) -> None:
+    """Call a dead man's switch, which tells people when no call came; errors as above.
+
+    What it takes is an empty POST, as healthchecks.io, Uptime Kuma and Cronitor do.
+    """
+    _post(url, None, variable="HEARTBEAT_URL")
+
+
+def _post(url: str, content: Mapping[str, object] | None, *, variable: str) -> None:
     try:
         answer = httpx.post(url, json=content, timeout=_TIMEOUT_SECONDS)
     except (httpx.UnsupportedProtocol, httpx.InvalidURL):
         raise ConfigurationError(
-            f"{variable} is not an address", "Copy it from the chat's settings, https:// and all"
+            f"{variable} is not an address", "Copy it from where you got it, https:// and all"
         ) from None
     except httpx.TransportError as error:
         raise RetryableError(
-            f"The chat of {variable} does not answer: {type(error).__name__}",
+            f"The service of {variable} does not answer: {type(error).__name__}",
             "Nothing to do if it passes; otherwise look at the network",
         ) from None
     status = answer.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise RetryableError(
-            f"The chat of {variable} answers {status}", "It is tried again", _delay(answer)
+            f"The service of {variable} answers {status}", "It is tried again", _delay(answer)
         )
     if not answer.is_success:
         raise ConfigurationError(
-            f"The chat refuses {variable} with {status}", "Make a new webhook in the chat"
+            f"The service refuses {variable} with {status}", "Make a new address there"
         )
 
 

@@ -9,6 +9,7 @@ import time
 from functools import cached_property
 
 import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._serdes.config_class import ConfigurableClassData
 
@@ -19,6 +20,12 @@ from batch_platform.gateways.platform_services import platform_database_url
 
 GRACE_SECONDS = 45
 """How long a lock must stay away: a process that lives takes it again sooner."""
+
+MOST_SECONDS_WITHOUT_CODE_SERVER = 300
+"""How long a run whose process is gone is kept while the code server that began it is away.
+
+Dagster launches such a run again at once, and tries that a single time.
+"""
 
 GONE = (
     "The run's process is gone without a word: it was killed, or its machine went down"
@@ -48,7 +55,19 @@ class PlatformRunLauncher(DefaultRunLauncher):
             self._missing_since.pop(run.run_id, None)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         missing = time.monotonic() - self._missing_since.setdefault(run.run_id, time.monotonic())
-        if missing < GRACE_SECONDS:
+        if missing < GRACE_SECONDS or (
+            missing < MOST_SECONDS_WITHOUT_CODE_SERVER and self._is_code_server_away(run.run_id)
+        ):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         del self._missing_since[run.run_id]
         return CheckRunHealthResult(WorkerStatus.FAILED, GONE.format(missing))
+
+    def _is_code_server_away(self, run_id: str) -> bool:
+        client = self._get_grpc_client_for_termination(run_id)
+        if client is None:
+            return False
+        try:
+            client.ping("")
+        except DagsterUserCodeUnreachableError:
+            return True
+        return False

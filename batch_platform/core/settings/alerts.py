@@ -11,6 +11,12 @@ class AlertSettings(Section):
     discord_webhook_url: SecretStr | None = variable(
         "DISCORD_WEBHOOK_URL", None, "Discord webhook of alerts"
     )
+    heartbeat_url: SecretStr | None = variable(
+        "HEARTBEAT_URL",
+        None,
+        "Address outside (healthchecks.io or the like) that is called once a day, when all that was"
+        " due is there: it tells you when the call does not come",
+    )
     escalate_after_hours: float = variable(
         "ALERT_ESCALATE_AFTER_HOURS",
         4.0,

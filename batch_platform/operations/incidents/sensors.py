@@ -20,10 +20,12 @@ from batch_platform.core.settings import Settings
 from batch_platform.gateways.mail import Mailer
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.step_progress import progress_since
+from batch_platform.gateways.webhook import call_heartbeat
 from batch_platform.operations.deadline_book import note_deadlines
 from batch_platform.operations.deadline_changes import DeadlineChanges
 from batch_platform.operations.deadlines_in_force import deadlines_in_force
 from batch_platform.operations.failed_steps import failed_step
+from batch_platform.operations.incidents.heartbeat import tell_good_days
 from batch_platform.operations.incidents.log_tail import log_tail_of
 from batch_platform.operations.incidents.lost_retries import (
     PARTITION_TAG,
@@ -217,6 +219,11 @@ def incidents_sensor(deadlines: Sequence[AnyDeadline]) -> dg.SensorDefinition:
             book.escalate(now, timedelta(hours=settings.alerts.escalate_after_hours))
         log_tail = log_tail_of(context.instance, settings)
         sent = send_due(book, mailer, settings, clock, log_tail)
+        in_vain = tell_good_days(
+            platform_db, counted, history.made_partitions, settings, now, call_heartbeat
+        )
+        if in_vain:
+            context.log.warning(in_vain)
         return dg.SkipReason(
             f"Late or missed: {late} new. Not launched again: {lost} new."
             f" Recovered: {recovered}. Messages: {sent.sent} sent,"

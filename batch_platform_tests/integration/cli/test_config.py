@@ -23,6 +23,7 @@ SECRETS = {
     "SENDER_PASSWORD": CANARY,
     "WEBHOOK_URL": f"https://hooks.example.com/{CANARY}",
     "DISCORD_WEBHOOK_URL": f"https://discord.example.com/api/webhooks/1/{CANARY}",
+    "HEARTBEAT_URL": f"https://pings.example.com/{CANARY}",
     "DATABASE_URL": f"postgresql://user:{CANARY}@127.0.0.1:1/app",
     "SECRET_KEY": CANARY,
     "AWS_ACCESS_KEY_ID": CANARY,

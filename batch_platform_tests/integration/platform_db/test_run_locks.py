@@ -1,9 +1,11 @@
 """Whether a run's process lives is told by its lock, through a restart of the database too."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -11,6 +13,7 @@ import dagster as dg
 import psycopg
 import pytest
 from dagster._core.launcher import WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.gateways.platform_db.run_locks import RunLock, living_runs
@@ -94,6 +97,30 @@ def test_a_run_whose_lock_stays_away_is_gone_and_one_that_just_lost_it_is_not(
     assert status() is WorkerStatus.RUNNING
     clock[0] += run_launcher.GRACE_SECONDS
     assert status() is WorkerStatus.FAILED
+
+
+def test_a_run_is_not_called_gone_while_nobody_could_launch_it_again(
+    platform_db: PlatformDb, launcher: PlatformRunLauncher, tmp_path: Path
+) -> None:
+    where = json.dumps({"host": "localhost", "socket": str(tmp_path / "code.sock")})
+    with dg.DagsterInstance.ephemeral() as instance:
+        launcher.register_instance(instance)
+        run = instance.create_run_for_job(
+            dg.JobDefinition(graph_def=dg.GraphDefinition("night"), resource_defs={}),
+            tags={GRPC_INFO_TAG: where},
+            status=dg.DagsterRunStatus.STARTED,
+        )
+        clock = [1000.0]
+
+        def status() -> WorkerStatus:
+            with patch.object(run_launcher.time, "monotonic", lambda: clock[0]):
+                return launcher.check_run_worker_health(run).status
+
+        assert status() is WorkerStatus.RUNNING
+        clock[0] += run_launcher.GRACE_SECONDS
+        assert status() is WorkerStatus.RUNNING, "its code server does not answer"
+        clock[0] += run_launcher.MOST_SECONDS_WITHOUT_CODE_SERVER
+        assert status() is WorkerStatus.FAILED, "it does not come back"
 
 
 def test_a_command_finds_the_runs_of_commands_that_were_killed(platform_db: PlatformDb) -> None:
