@@ -93,7 +93,9 @@ def test_a_log_hears_at_most_every_fifteen_seconds(pauses: list[int]) -> None:
     time = Time()
     told = [0.0]
     context: Any = SimpleNamespace(
-        log=SimpleNamespace(info=lambda _text: told.append(time.seconds))
+        log=SimpleNamespace(info=lambda _text: told.append(time.seconds)),
+        has_partition_key=False,
+        asset_key=dg.AssetKey(["chats", "report"]),
     )
     report = time.listener().for_step(context)
     for number, pause in enumerate(pauses):
