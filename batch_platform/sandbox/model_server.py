@@ -49,6 +49,8 @@ from batch_platform.sandbox.made_up_answers import Item, text_digest
 from batch_platform.sandbox.temptations import tempted
 
 _LARGEST_BODY_BYTES = 64 * 2**20
+_LATE_BY_SECONDS = 0.0005
+"""What a wait is too long on average: epoll waits for whole milliseconds, rounded up."""
 _MODELS = ("HCX-005", "gpt-4.1-mini", "gemini-2.5-flash", "sandbox-1")
 _MADE_UP = {"x-sandbox": "made-up"}
 _JSON = "application/json"
@@ -271,13 +273,16 @@ class ModelServer:
         for item in call.items:
             self._log.asked[item.digest] += 1
         self._log.prompt_tokens += call.prompt_tokens
-        left = arrived_at + self._options.delay - self._clock()
+        # Made before the wait: what it takes is part of the delay, as with a real model.
+        has_answer = error is None and fault not in (Fault.HANG, Fault.RESET)
+        body = self._answer(call, fault) if has_answer else b""
+        left = arrived_at + self._options.delay - self._clock() - _LATE_BY_SECONDS
         if left > 0:
             await asyncio.sleep(left)
-        return await self._play(fault, request, call)
+        return await self._play(fault, request, body)
 
     async def _play(
-        self, fault: Fault, request: web.Request, call: ChatCall
+        self, fault: Fault, request: web.Request, body: bytes
     ) -> tuple[web.StreamResponse, str]:
         error = self._error_of(fault)
         if error is not None:
@@ -286,7 +291,6 @@ class ModelServer:
             await asyncio.sleep(self._options.hang_seconds)
         if fault in (Fault.HANG, Fault.RESET):
             return _cut(request), "failed"
-        body = self._answer(call, fault)
         if fault is Fault.TRUNCATED_BODY:
             return await _half_sent(request, body), "failed"
         return web.Response(body=body, content_type=_JSON, headers=_MADE_UP), "answered"

@@ -506,9 +506,11 @@ class Ask(Generic[A]):
                 reporter.cancel()
                 await in_control(progress_row.end, self.progress(), problem)
         finally:
-            await client.close()
-            await loop.run_in_executor(None, ledger_session.close)
-            await loop.run_in_executor(None, control_session.close)
+            await asyncio.gather(
+                client.close(),
+                loop.run_in_executor(None, ledger_session.close),
+                loop.run_in_executor(None, control_session.close),
+            )
 
     def _empty_inbox(self) -> None:
         run = self._run

@@ -1,14 +1,14 @@
 """One HTTP request to a chat completion, and what came back. Retries nothing, paces nothing.
 
-It rides on `openai` over aiohttp, but hands it bytes and takes bytes: building the package's own
-models of a night's thousands of answers would cost more than everything else together.
+It speaks the providers' one format itself, over aiohttp: what the `openai` package does around a
+call costs more of the processor than everything else in a night (ADR 0009).
 """
 
 import asyncio
 import errno
 import json
 import ssl
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +17,6 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
-import httpx2
-import openai
 from pydantic_core import from_json
 
 from batch_platform.core.errors import ConfigurationError, PlatformError, RetryableError
@@ -35,6 +33,8 @@ MADE_UP_FINGERPRINT = "sandbox-made-up"
 
 _CHECK_SECONDS = 10.0
 _CONNECT_SECONDS = 8.0
+_KEPT_ALIVE_SECONDS = 5.0
+_SUCCESS = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ class ModelClient:
         self._provider = provider
         self._is_made_up = is_made_up
         self._now = now
-        self._client = _client(provider, connections)
+        self._session = _session(provider, connections, provider.timeout_seconds)
+        self._address = _address_of(provider, "chat/completions")
         # Everything but the user's message is the same in every call: written once.
         body = {
             "model": provider.model,
@@ -100,21 +101,21 @@ class ModelClient:
             CallFailed: No answer came.
         """
         body = f"{self._start}{json.dumps(message, ensure_ascii=False)}}}]}}".encode()
-        with _failures_told(self._provider, self._now):
-            async with asyncio.timeout(self._provider.timeout_seconds):
-                response = await self._client.post(
-                    "/chat/completions", cast_to=httpx2.Response, content=body
-                )
-        return self._read(response)
+        with _failures_told(self._provider):
+            async with self._session.post(self._address, data=body) as response:
+                content = await response.read()
+        if response.status not in _SUCCESS:
+            raise _failure_in(response, content, self._provider, self._now())
+        return self._read(response, content)
 
-    def _read(self, response: httpx2.Response) -> Reply:
+    def _read(self, response: aiohttp.ClientResponse, content: bytes) -> Reply:
         try:
-            body: Any = _parsed(response.content)
+            body: Any = _parsed(content)
         except ValueError:
             raise CallFailed(Kind.TRANSIENT, "the provider's response is not JSON") from None
         completion = cast(dict[str, Any], body) if isinstance(body, dict) else None
         if completion is None or is_error_body(completion):
-            raise _failure_in(response, self._provider, self._now())
+            raise _failure_in(response, content, self._provider, self._now())
         if not self._is_made_up and completion.get("system_fingerprint") == MADE_UP_FINGERPRINT:
             problem = ConfigurationError(
                 f"What answers at {self._provider.base_url} is the sandbox: its answers are made"
@@ -131,23 +132,27 @@ class ModelClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._session.close()
 
 
-def _client(provider: Provider, connections: int) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(
-        api_key=provider.api_key.get_secret_value(),
-        base_url=provider.base_url,
-        max_retries=0,
-        http_client=openai.DefaultAioHttpClient(
-            verify=_tls_context(),
-            limits=httpx2.Limits(
-                max_connections=connections, max_keepalive_connections=connections
-            ),
-            # The time in all is the caller's to bound.
-            timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
+def _session(provider: Provider, connections: int, timeout_seconds: float) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=connections, keepalive_timeout=_KEPT_ALIVE_SECONDS, ssl=_tls_context()
         ),
+        headers={
+            "Authorization": f"Bearer {provider.api_key.get_secret_value()}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": "batch-platform",
+        },
+        timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+def _address_of(provider: Provider, path: str) -> str:
+    return f"{provider.base_url.rstrip('/')}/{path}"
 
 
 @cache
@@ -162,50 +167,30 @@ def _address(provider: Provider) -> str:
 
 
 @contextmanager
-def _failures_told(provider: Provider, now: Callable[[], datetime]) -> Generator[None]:
+def _failures_told(provider: Provider) -> Generator[None]:
     """Tell what an exchange died of.
 
     Raises:
         CallFailed: Instead of the package's errors.
     """
+    address = _address(provider)
     try:
         yield
-    except openai.APIStatusError as error:
-        raise _failure_in(error.response, provider, now()) from None
-    except openai.APIConnectionError as error:
-        raise _connection_failure(error, provider) from None
+    except aiohttp.ConnectionTimeoutError:
+        reason = f"{address} takes no connection within {_CONNECT_SECONDS:.0f} s"
+        raise CallFailed(Kind.UNREACHABLE, reason) from None
+    except aiohttp.ClientConnectorError as error:
+        raise CallFailed(Kind.UNREACHABLE, _unreachable(error, address)) from None
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        problem = ConfigurationError(
+            f"{provider.base_url} is no address of a model provider",
+            "Check the provider's address",
+        )
+        raise CallFailed(Kind.FATAL, problem.problem, fatal=problem) from None
     except TimeoutError:
         raise CallFailed(Kind.TRANSIENT, "the provider did not answer in time") from None
-
-
-def _connection_failure(error: openai.APIConnectionError, provider: Provider) -> CallFailed:
-    # The package's own error does not tell a refused connection from a broken one: its cause does.
-    address, causes = _address(provider), list(_causes(error))
-    for cause in causes:
-        match cause:
-            case aiohttp.ConnectionTimeoutError():
-                reason = f"{address} takes no connection within {_CONNECT_SECONDS:.0f} s"
-                return CallFailed(Kind.UNREACHABLE, reason)
-            case aiohttp.ClientConnectorError():
-                return CallFailed(Kind.UNREACHABLE, _unreachable(cause, address))
-            case httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
-                problem = ConfigurationError(
-                    f"{provider.base_url} is no address of a model provider",
-                    "Check the provider's address",
-                )
-                return CallFailed(Kind.FATAL, problem.problem, fatal=problem)
-            case _:
-                pass
-    if any(isinstance(cause, TimeoutError) for cause in causes):
-        return CallFailed(Kind.TRANSIENT, "the provider did not answer in time")
-    return CallFailed(Kind.TRANSIENT, "the connection to the provider broke")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause = error.__cause__
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
+    except aiohttp.ClientError:
+        raise CallFailed(Kind.TRANSIENT, "the connection to the provider broke") from None
 
 
 def _unreachable(error: aiohttp.ClientConnectorError, address: str) -> str:
@@ -225,10 +210,10 @@ def _unreachable(error: aiohttp.ClientConnectorError, address: str) -> str:
             return f"{address} cannot be reached ({said})"
 
 
-def _failure_in(response: httpx2.Response, provider: Provider, now: datetime) -> CallFailed:
-    return failure_of(
-        response.status_code, response.headers, response.content, provider.key_variable, now
-    )
+def _failure_in(
+    response: aiohttp.ClientResponse, content: bytes, provider: Provider, now: datetime
+) -> CallFailed:
+    return failure_of(response.status, response.headers, content, provider.key_variable, now)
 
 
 def _parsed(content: bytes) -> Any:
@@ -299,10 +284,15 @@ def check_reachable(provider: Provider, now: Callable[[], datetime]) -> str:
 
 
 async def _listed_models(provider: Provider, now: Callable[[], datetime]) -> bytes:
-    with _failures_told(provider, now):
-        async with asyncio.timeout(_CHECK_SECONDS), _client(provider, connections=1) as client:
-            response = await client.get("/models", cast_to=httpx2.Response)
-    return response.content
+    with _failures_told(provider):
+        async with (
+            _session(provider, 1, _CHECK_SECONDS) as session,
+            session.get(_address_of(provider, "models")) as response,
+        ):
+            content = await response.read()
+    if response.status not in _SUCCESS:
+        raise _failure_in(response, content, provider, now())
+    return content
 
 
 def _as_error(failure: CallFailed) -> PlatformError:

@@ -68,10 +68,12 @@ class Session:
     def _open(self) -> psycopg.Connection:
         if self._connection is None:
             connection = psycopg.connect(
-                self._url, autocommit=True, application_name=self._name, connect_timeout=10
+                self._url,
+                autocommit=True,
+                application_name=self._name,
+                connect_timeout=10,
+                options=f"-c lock_timeout={_LOCK_TIMEOUT} -c timezone=UTC",
             )
-            connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
-            connection.execute("SET timezone = 'UTC'")
             if self._owner is not None:
                 connection.execute("SELECT pg_advisory_lock(%s)", (self._owner,))
             self._connection = connection

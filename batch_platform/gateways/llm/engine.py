@@ -169,7 +169,6 @@ class Run(Generic[A]):
         self._is_input_over = False
         self._may_more_come = True
         self._results: list[_Result[A]] = []
-        self._committed = asyncio.Event()
         self._unwritten_krw = 0.0
         self._calls: set[asyncio.Task[None]] = set()
         self._on_wire: set[asyncio.Task[None]] = set()
@@ -178,6 +177,8 @@ class Run(Generic[A]):
         self._is_committing = True
         self._began_at = 0.0
         self._open_places = 0
+        self._taken_places = 0
+        self._held_places = 0
         self._over = asyncio.Event()
         self._problem: BaseException | None = None
         self._bad_requests = 0
@@ -318,10 +319,10 @@ class Run(Generic[A]):
     async def _commit(self) -> None:
         self._dirty.clear()
         results, self._results = self._results, []
-        committed, self._committed = self._committed, asyncio.Event()
         krw, self._unwritten_krw = self._unwritten_krw, 0.0
         if not results and not krw:
             return
+        places, self._held_places = self._held_places, 0
         quarantined = [
             (entry.item.id, result.reason, result.entry.key)
             for result in results
@@ -331,7 +332,7 @@ class Run(Generic[A]):
         await self._in_session(
             self._ledger.record, [each.record for each in results], quarantined, self._today(), krw
         )
-        committed.set()
+        self._taken_places -= places
         self._budget.committed(krw)
         settled: list[Outcome[A]] = []
         for result in results:
@@ -413,10 +414,11 @@ class Run(Generic[A]):
             self.stop(problem)
 
     def _pump(self) -> None:
-        while len(self._calls) < self._open_places and not self._over.is_set():
+        while self._taken_places < self._open_places and not self._over.is_set():
             batch = self._next_batch()
             if not batch:
                 return
+            self._taken_places += 1
             call = self._loop.create_task(self._ask(batch))
             self._calls.add(call)
             call.add_done_callback(self._call_ended)
@@ -448,10 +450,14 @@ class Run(Generic[A]):
         return [self._ready.popleft() for _ in range(min(size, len(self._ready)))]
 
     async def _ask(self, batch: list[Entry]) -> None:
-        await self._ask_about(batch)
-        if self._dirty.is_set():
-            # What came of it is still to be committed, and lost if the process is killed now.
-            await self._committed.wait()
+        try:
+            await self._ask_about(batch)
+        finally:
+            if self._dirty.is_set():
+                # What came of it is still to be committed, and lost if the process is killed now.
+                self._held_places += 1
+            else:
+                self._taken_places -= 1
 
     async def _ask_about(self, batch: list[Entry]) -> None:
         questions = self._form.questions([entry.text for entry in batch])

@@ -25,7 +25,8 @@ GRACE_SECONDS = 0.04
 HORIZON_SECONDS = 0.25
 """Seconds of the schedule that a process takes in one block; a pause reaches everyone this soon."""
 
-_FETCH_AHEAD_SECONDS = 0.05
+_FETCH_AHEAD_SECONDS = 0.1
+"""Calls that started together end together: what comes after their pause finds slots at hand."""
 _FIRST_RATE = 80.0
 _DOUBLING_SECONDS = 0.1
 _UNBOUNDED_RATE = 2000.0

@@ -55,10 +55,10 @@ MENDED = ["invented-id", "trailing-comma", "single-quotes", "fenced", "prose", "
 
 
 def asked(
-    llm: BulkLlm, items: list[Item], items_per_call: int = 4
+    llm: BulkLlm, items: list[Item], items_per_call: int = 4, workers: int = 6
 ) -> tuple[dict[str, Any], dict[str, str], Any]:
     """Answers and quarantine reasons by item id, and the summary, which must add up."""
-    ask = llm.ask(classify(items_per_call), items, workers=6, partition="p")
+    ask = llm.ask(classify(items_per_call), items, workers=workers, partition="p")
     answers: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for outcome in ask:
@@ -127,8 +127,9 @@ def test_a_bad_answer_is_asked_again_and_never_kept(
     right_answers: dict[str, Classified],
     fault: str,
 ) -> None:
-    model_server.configure(script=[fault, "none", fault])
-    answers, reasons, summary = asked(make_llm(options=FAST), questions(24))
+    # One call after the other: four items, each of them alone, and the next four.
+    model_server.configure(script=[fault, *["none"] * 4, fault])
+    answers, reasons, summary = asked(make_llm(options=FAST), questions(24), workers=1)
     assert reasons == {}
     assert answers == {item.id: right_answers[item.id] for item in questions(24)}
     assert summary.calls > 6
