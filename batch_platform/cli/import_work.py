@@ -24,11 +24,16 @@ from batch_platform.cli.console import (
 from batch_platform.cli.runs import opened_instance
 from batch_platform.core.days import utc_now
 from batch_platform.core.settings import Settings
+from batch_platform.domains.chats import import_store as chat_import_store
 from batch_platform.domains.chats import importing as chat_import
+from batch_platform.domains.emotions import import_store as emotion_import_store
 from batch_platform.domains.emotions import importing as emotion_import
+from batch_platform.domains.fortunes import import_store as fortune_import_store
 from batch_platform.domains.fortunes import importing as fortune_import
+from batch_platform.domains.interventions import import_store as intervention_import_store
 from batch_platform.domains.interventions import importing as intervention_import
 from batch_platform.domains.stocks.market import importing as price_import
+from batch_platform.domains.stocks.market.store import remove_imported as remove_imported_prices
 from batch_platform.gateways.import_book import (
     WRITTEN,
     ImportBook,
@@ -38,8 +43,9 @@ from batch_platform.gateways.import_book import (
     PlannedPartition,
     chosen,
     note_undone,
+    take_back_rows,
 )
-from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db import PartitionTransaction, PlatformDb
 from batch_platform.gateways.platform_services import open_platform_db
 from batch_platform.gateways.sent_mails import forget_sent_elsewhere
 from batch_platform.gateways.table_files import FoundRow, read_rows
@@ -54,15 +60,14 @@ from batch_platform.resources.roles import (
 _MOST_BAD_ROWS = 30
 _MOST_PARTITIONS = 31
 
-Undo = Callable[[int, Sequence[str], PlatformDb, str], int]
-_UNDO: Mapping[str, Undo] = {
-    chat_import.SYSTEM: chat_import.undo,
-    fortune_import.SYSTEM: fortune_import.undo,
-    intervention_import.SYSTEM: intervention_import.undo,
-    emotion_import.SYSTEM: emotion_import.undo,
-    price_import.SYSTEM: price_import.undo,
+_REMOVES: Mapping[str, Callable[[PartitionTransaction, str, int], int]] = {
+    chat_import.SYSTEM: chat_import_store.remove_imported,
+    fortune_import.SYSTEM: fortune_import_store.remove_imported,
+    intervention_import.SYSTEM: intervention_import_store.remove_imported,
+    emotion_import.SYSTEM: emotion_import_store.remove_imported,
+    price_import.SYSTEM: remove_imported_prices,
 }
-"""System → what takes an import's partitions back; returns what is to be done again."""
+"""System → what deletes an import's rows of a partition; returns what is to be done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +299,7 @@ def take_back(record: ImportRecord, db: PlatformDb, settings: Settings) -> int:
     book = ImportBook(db)
     written = book.partitions(record.import_id)
     mine = [each.partition for each in written if each.asset == WRITTEN[record.system]]
-    holder = f"undo of import {record.import_id}"
-    removed = _UNDO[record.system](record.import_id, mine, db, holder)
+    removed = take_back_rows(record, db, mine, _REMOVES[record.system])
     if record.run_id is not None:
         with opened_instance(settings) as instance:
             forget_import(instance, record.run_id, sorted({each.asset for each in written}))

@@ -4,16 +4,16 @@ A domain's own rows are its store's; here stands which import wrote which partit
 written whole in one transaction, its line here in the same one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 import psycopg
 
-from batch_platform.core.errors import ConflictError, NotFoundError
+from batch_platform.core.errors import ConflictError, NotFoundError, PermanentError
 from batch_platform.core.progress import ProgressReport
-from batch_platform.gateways.platform_db import PlatformDb
+from batch_platform.gateways.platform_db import PartitionTransaction, PlatformDb
 
 WRITTEN = {
     "chats": "chats/classifications",
@@ -237,6 +237,56 @@ def note_undone(connection: psycopg.Connection[Any], import_id: int, now: dateti
     connection.execute(
         "UPDATE operations.imports SET undone_at = %s WHERE import_id = %s", [now, import_id]
     )
+
+
+def take_back_rows(
+    record: ImportRecord,
+    db: PlatformDb,
+    partitions: Iterable[str],
+    remove: Callable[[PartitionTransaction, str, int], int],
+) -> int:
+    """Delete what an import brought to its own asset, a partition at a time.
+
+    Args:
+        record: The import.
+        db: The platform's database.
+        partitions: Its partitions of the asset that it is about.
+        remove: Deletes the import's rows of a partition; returns what is to be done again.
+
+    Returns:
+        What is to be done again, in all.
+
+    Raises:
+        PartitionBusyError: A run works on a partition; those before it are taken back.
+    """
+    asset, holder = WRITTEN[record.system], f"undo of import {record.import_id}"
+    removed = 0
+    for partition in partitions:
+        with (
+            db.hold(asset, partition, holder=holder),
+            db.replacing(asset, partition) as transaction,
+        ):
+            removed += remove(transaction, partition, record.import_id)
+    return removed
+
+
+def require_days_from(first_day: date, days: Iterable[date], setting: str) -> None:
+    """Refuse an export with days before the first one that a system has partitions for.
+
+    Args:
+        first_day: That day.
+        days: Days of the export.
+        setting: What to set for an earlier one.
+
+    Raises:
+        PermanentError: There are such days.
+    """
+    early = sorted(day for day in days if day < first_day)
+    if early:
+        raise PermanentError(
+            f"{len(early):,} days of the export are before the first day, {first_day}",
+            f"Set {setting}={early[0]}, or take later days alone with -s",
+        )
 
 
 def chosen(plan: ImportPlan, *, skips_bad: bool) -> Sequence[str]:

@@ -35,8 +35,9 @@ def add_imported(
     return rows
 
 
-def remove_imported(transaction: PartitionTransaction, day: date, import_id: int) -> int:
+def remove_imported(transaction: PartitionTransaction, partition: str, import_id: int) -> int:
     """Delete a day's rows of an import; returns the questions."""
+    day = date.fromisoformat(partition)
     connection: psycopg.Connection[Any] = transaction.connection
     where: Mapping[str, object] = {"day": day, "import_id": import_id}
     connection.execute(

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from batch_platform.core.days import Clock, today
-from batch_platform.core.errors import PermanentError
 from batch_platform.core.hashing import text_id
 from batch_platform.core.progress import ProgressReport, unheard
 from batch_platform.core.settings import ChatsSettings, Settings
@@ -22,7 +21,6 @@ from batch_platform.domains.chats.import_store import (
     IMPORTED_QUESTION_SCHEMA,
     add_imported,
     questions_here,
-    remove_imported,
 )
 from batch_platform.domains.chats.logic import final_category, is_blank
 from batch_platform.domains.chats.models import Category, Question
@@ -35,6 +33,7 @@ from batch_platform.gateways.import_book import (
     ImportPlan,
     PlannedPartition,
     note_imported,
+    require_days_from,
 )
 from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.sent_mails import note_sent_elsewhere
@@ -124,7 +123,7 @@ class ChatImport:
             if number % _TOLD_EVERY == 0:
                 progress(number, None)
             self._read(reader, row, plan)
-        self._require_first_day()
+        require_days_from(self._settings.chats.first_day, self._days, "CHATS_FIRST_DAY")
         for day in sorted(self._days):
             plan.partitions.append(self._planned(day, plan))
         return plan
@@ -278,16 +277,6 @@ class ChatImport:
             }
         )
 
-    def _require_first_day(self) -> None:
-        first = self._settings.chats.first_day
-        early = sorted(day for day in self._days if day < first)
-        if early:
-            raise PermanentError(
-                f"{len(early):,} days of the export are before the first day of the platform,"
-                f" {first}",
-                f"Set CHATS_FIRST_DAY={early[0]}, or take later days alone with -s",
-            )
-
 
 class _Reader:
     """Reads a row in the shape of the old table or of the old report's sheet."""
@@ -345,22 +334,6 @@ def source_rows(source: SourceDatabase, chats: ChatsSettings) -> Iterator[FoundR
         *(chats.column_category_id, chats.column_created_at),
     )
     return table_rows(source, chats.table_keywords, {name: name for name in columns})
-
-
-def undo(import_id: int, partitions: Sequence[str], db: PlatformDb, holder: str) -> int:
-    """Delete what an import brought, day by day; returns the questions that are to be done again.
-
-    Raises:
-        PartitionBusyError: A run works on a day; days before it are undone.
-    """
-    removed = 0
-    for partition in partitions:
-        with (
-            db.hold(ASSET, partition, holder=holder),
-            db.replacing(ASSET, partition) as transaction,
-        ):
-            removed += remove_imported(transaction, date.fromisoformat(partition), import_id)
-    return removed
 
 
 def _questions_in_source(

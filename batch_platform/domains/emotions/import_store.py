@@ -60,17 +60,17 @@ def add_imported(
     return entries
 
 
-def remove_imported(transaction: PartitionTransaction, batch_key: str, import_id: int) -> int:
+def remove_imported(transaction: PartitionTransaction, partition: str, import_id: int) -> int:
     """Delete a batch's rows of an import; returns the entries of the history."""
     connection = transaction.connection
     connection.execute(
         "DELETE FROM emotions.analyses WHERE batch_key = %s AND import_id = %s",
-        [batch_key, import_id],
+        [partition, import_id],
     )
     removed = connection.execute(
         "DELETE FROM emotions.history WHERE batch_key = %s AND import_id = %s",
-        [batch_key, import_id],
+        [partition, import_id],
     ).rowcount
     for table in _TABLES:
-        transaction.note_overwritten(table, ("batch_key", [batch_key]))
+        transaction.note_overwritten(table, ("batch_key", [partition]))
     return removed

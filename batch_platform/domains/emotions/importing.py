@@ -23,7 +23,6 @@ from batch_platform.domains.emotions.import_store import (
     add_imported,
     days_and_kinds,
     entered,
-    remove_imported,
 )
 from batch_platform.domains.emotions.models import EMOTIONS, EmotionAnswer, emotion_named
 from batch_platform.domains.emotions.store import analysis_row
@@ -233,22 +232,6 @@ class EmotionImport:
             analysed_at=entry.analysed_at,
             is_made_up=self._settings.is_made_up,
         )
-
-
-def undo(import_id: int, partitions: Sequence[str], db: PlatformDb, holder: str) -> int:
-    """Take what an import entered out of the history.
-
-    Raises:
-        PartitionBusyError: Somebody works on a batch; those before it are undone.
-    """
-    removed = 0
-    for partition in partitions:
-        with (
-            db.hold(ASSET, partition, holder=holder),
-            db.replacing(ASSET, partition) as transaction,
-        ):
-            removed += remove_imported(transaction, partition, import_id)
-    return removed
 
 
 def _post_key(values: Mapping[str, Any]) -> tuple[str, str, str | None]:

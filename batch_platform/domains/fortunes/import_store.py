@@ -38,8 +38,9 @@ def add_imported(
     return rows
 
 
-def remove_imported(transaction: PartitionTransaction, day: date, import_id: int) -> int:
+def remove_imported(transaction: PartitionTransaction, partition: str, import_id: int) -> int:
     """Delete a day's fortunes of an import; returns how many."""
+    day = date.fromisoformat(partition)
     removed = transaction.connection.execute(
         "DELETE FROM fortunes.daily_fortunes WHERE for_date = %s AND import_id = %s",
         [day, import_id],

@@ -13,13 +13,11 @@ from datetime import date, datetime, timedelta
 from typing import Any, cast
 
 from batch_platform.core.days import Clock, today
-from batch_platform.core.errors import PermanentError
 from batch_platform.core.progress import ProgressReport, unheard
 from batch_platform.core.settings import FortunesSettings, Settings
 from batch_platform.domains.fortunes.import_store import (
     IMPORTED_FORTUNE_SCHEMA,
     add_imported,
-    remove_imported,
     users_with_fortune,
 )
 from batch_platform.domains.fortunes.models import FortuneStatus
@@ -31,6 +29,7 @@ from batch_platform.gateways.import_book import (
     ImportPlan,
     PlannedPartition,
     note_imported,
+    require_days_from,
 )
 from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.source_db import SourceDatabase
@@ -124,7 +123,7 @@ class FortuneImport:
                 progress(number, None)
             self._read(row, plan)
         self._leave_out_placeholders(plan)
-        self._require_first_day()
+        require_days_from(self._settings.fortunes.first_day, self._days, "FORTUNES_FIRST_DAY")
         for day in sorted(self._days):
             here = users_with_fortune(self._db, day)
             new = self._days[day].keys() - here
@@ -222,35 +221,10 @@ class FortuneImport:
             "import_id": import_id,
         }
 
-    def _require_first_day(self) -> None:
-        first = self._settings.fortunes.first_day
-        early = sorted(day for day in self._days if day < first)
-        if early:
-            raise PermanentError(
-                f"{len(early):,} days of the export are before the fortunes' first day, {first}",
-                f"Set FORTUNES_FIRST_DAY={early[0]}, or take later days alone with -s",
-            )
-
 
 def source_rows(source: SourceDatabase, fortunes: FortunesSettings) -> Iterator[FoundRow]:
     """Rows of the app's own table of results."""
     return table_rows(source, fortunes.table_results, {name: name for name in RESULT_COLUMNS})
-
-
-def undo(import_id: int, partitions: Sequence[str], db: PlatformDb, holder: str) -> int:
-    """Delete what an import brought, day by day; the app's own table stays as it is.
-
-    Raises:
-        PartitionBusyError: A run works on a day; days before it are undone.
-    """
-    removed = 0
-    for partition in partitions:
-        with (
-            db.hold(ASSET, partition, holder=holder),
-            db.replacing(ASSET, partition) as transaction,
-        ):
-            removed += remove_imported(transaction, date.fromisoformat(partition), import_id)
-    return removed
 
 
 def _old_fortune(row: FoundRow, settings: Settings) -> _OldFortune:

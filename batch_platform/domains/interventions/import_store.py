@@ -45,8 +45,9 @@ def add_imported(
     return added
 
 
-def remove_imported(transaction: PartitionTransaction, day: date, import_id: int) -> int:
+def remove_imported(transaction: PartitionTransaction, partition: str, import_id: int) -> int:
     """Delete a day's recommendations of an import; returns how many."""
+    day = date.fromisoformat(partition)
     removed = transaction.connection.execute(
         "DELETE FROM interventions.recommendations WHERE record_date = %s AND import_id = %s",
         [day, import_id],

@@ -11,7 +11,6 @@ from datetime import date, timedelta
 from typing import Any, cast
 
 from batch_platform.core.days import Clock, today
-from batch_platform.core.errors import PermanentError
 from batch_platform.core.progress import ProgressReport, unheard
 from batch_platform.core.settings import InterventionsSettings, Settings
 from batch_platform.domains.interventions.import_store import (
@@ -19,7 +18,6 @@ from batch_platform.domains.interventions.import_store import (
     Key,
     add_imported,
     recommendations_here,
-    remove_imported,
 )
 from batch_platform.domains.interventions.logic import state_of
 from batch_platform.domains.interventions.models import Gubun, State
@@ -32,6 +30,7 @@ from batch_platform.gateways.import_book import (
     ImportPlan,
     PlannedPartition,
     note_imported,
+    require_days_from,
 )
 from batch_platform.gateways.platform_db import PlatformDb, Spool
 from batch_platform.gateways.source_db import SourceDatabase
@@ -94,7 +93,9 @@ class InterventionImport:
             if number % _TOLD_EVERY == 0:
                 progress(number, None)
             self._read(row, plan)
-        self._require_first_day()
+        require_days_from(
+            self._settings.interventions.first_day, self._days, "INTERVENTIONS_FIRST_DAY"
+        )
         for day in sorted(self._days):
             here = recommendations_here(self._db, day)
             found = self._days[day].keys()
@@ -202,15 +203,6 @@ class InterventionImport:
             for user in self._source.users(day)
         )
 
-    def _require_first_day(self) -> None:
-        first = self._settings.interventions.first_day
-        early = sorted(day for day in self._days if day < first)
-        if early:
-            raise PermanentError(
-                f"{len(early):,} days of the export are before the first day of records, {first}",
-                f"Set INTERVENTIONS_FIRST_DAY={early[0]}, or take later days alone with -s",
-            )
-
 
 def source_rows(source: SourceDatabase, names: InterventionsSettings) -> Iterator[FoundRow]:
     """Rows of the service's own table of recommendations."""
@@ -219,22 +211,6 @@ def source_rows(source: SourceDatabase, names: InterventionsSettings) -> Iterato
         *(*TEXT_COLUMNS, "diet_target", "processing_time", "error_message"),
     )
     return table_rows(source, names.table_records, {name: name for name in columns})
-
-
-def undo(import_id: int, partitions: Sequence[str], db: PlatformDb, holder: str) -> int:
-    """Delete what an import brought, day by day; the service's own table stays as it is.
-
-    Raises:
-        PartitionBusyError: A run works on a day; days before it are undone.
-    """
-    removed = 0
-    for partition in partitions:
-        with (
-            db.hold(ASSET, partition, holder=holder),
-            db.replacing(ASSET, partition) as transaction,
-        ):
-            removed += remove_imported(transaction, date.fromisoformat(partition), import_id)
-    return removed
 
 
 def _object(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -287,24 +287,6 @@ class _Bad:
         return _pc.cast(plain, kind)
 
 
-def undo(import_id: int, partitions: Sequence[str], db: PlatformDb, holder: str) -> int:
-    """Delete the days of an import that are still its own; returns the rows.
-
-    Raises:
-        PartitionBusyError: A run works on a day; days before it are undone.
-    """
-    removed = 0
-    for partition in partitions:
-        with (
-            db.hold(ASSET, partition, holder=holder),
-            db.replacing(ASSET, partition) as transaction,
-        ):
-            removed += MarketStore(db).remove_imported(
-                transaction, date.fromisoformat(partition), import_id
-            )
-    return removed
-
-
 def _sorted_files(files: Sequence[Path]) -> tuple[list[Path], Mapping[str, str]]:
     """The files of prices, and which market each stock is of."""
     prices: list[Path] = []

@@ -228,22 +228,6 @@ class MarketStore:
             if day in imported
         }
 
-    def remove_imported(self, transaction: PartitionTransaction, day: date, import_id: int) -> int:
-        """Delete a day that is an import's, with what was derived of it; returns the rows."""
-        connection = transaction.connection
-        is_its_own = connection.execute(
-            "DELETE FROM stocks.price_days WHERE date = %s AND import_id = %s", [day, import_id]
-        ).rowcount
-        if not is_its_own:
-            return 0
-        removed = connection.execute(
-            "DELETE FROM stocks.daily_prices WHERE date = %s", [day]
-        ).rowcount
-        connection.execute("DELETE FROM stocks.corporate_actions WHERE date = %s", [day])
-        for table in (PRICES, "stocks.corporate_actions"):
-            transaction.note_overwritten(table, ("date", [day]))
-        return removed
-
     def first_price_day(self) -> date | None:
         """The first day with prices; None when there are none."""
         ((day,),) = self._db.fetch_all(
@@ -527,3 +511,19 @@ def _batches(table: pa.Table) -> list[pa.RecordBatch]:
     return table.combine_chunks().to_batches() or [
         pa.RecordBatch.from_pylist([], schema=table.schema)
     ]
+
+
+def remove_imported(transaction: PartitionTransaction, partition: str, import_id: int) -> int:
+    """Delete a day that is an import's, with what was derived of it; returns the rows."""
+    day = date.fromisoformat(partition)
+    connection = transaction.connection
+    is_its_own = connection.execute(
+        "DELETE FROM stocks.price_days WHERE date = %s AND import_id = %s", [day, import_id]
+    ).rowcount
+    if not is_its_own:
+        return 0
+    removed = connection.execute("DELETE FROM stocks.daily_prices WHERE date = %s", [day]).rowcount
+    connection.execute("DELETE FROM stocks.corporate_actions WHERE date = %s", [day])
+    for table in (PRICES, "stocks.corporate_actions"):
+        transaction.note_overwritten(table, ("date", [day]))
+    return removed
