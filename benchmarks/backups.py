@@ -26,6 +26,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from batch_platform.domains.backups.folder import BackupFolder
+from batch_platform.domains.backups.logic import dump_jobs
 from batch_platform.domains.backups.models import Role
 from batch_platform.domains.backups.sources import Source
 from batch_platform.domains.backups.workflow import create_dump, verify_dump
@@ -211,7 +212,7 @@ def compare(db: PlatformDb, days: int, place: Path) -> None:
         manifest = create_dump(FIRST_DAY, [source], db=db, settings=settings, clock=clock)
         ours.append(time.perf_counter() - started)
         manifests.append(manifest)
-        jobs = max(1, (os.cpu_count() or 1) - 1)
+        jobs = dump_jobs(settings.backups.jobs, os.cpu_count() or 1)
         bare.append(bare_dump(db, place / f"bare{turn}", manifest.codec, jobs))
     manifest = manifests[-1]
     old = old_dump(db, place / "old.sql.gz")

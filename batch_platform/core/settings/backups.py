@@ -31,7 +31,7 @@ class BackupsSettings(Section):
     jobs: int = variable(
         "BACKUP_JOBS",
         0,
-        "Parallel dump processes; 0 leaves one core to the checksums and takes the others",
+        "Parallel dump processes; 0 takes one a core",
         ge=0,
         le=64,
     )

