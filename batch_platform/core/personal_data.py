@@ -45,6 +45,8 @@ _PLAIN_FORM = str.maketrans(
         ord("）"): ")",
     }
 )
+_NOT_PLAIN = re.compile(f"[{''.join(map(chr, _PLAIN_FORM))}]")
+"""Found in few texts; translating a text costs more than all else that is done here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def mask(text: str) -> Masked:
     placeholders: dict[str, str] = {}
     # A replaced piece can uncover another one beside it, so look until nothing is found.
     while True:
-        plain = text.translate(_PLAIN_FORM) if not text.isascii() else text
+        plain = text.translate(_PLAIN_FORM) if _NOT_PLAIN.search(text) else text
         if not _WORTH_A_LOOK.search(plain):
             break
         pieces: list[str] = []

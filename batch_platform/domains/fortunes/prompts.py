@@ -188,8 +188,9 @@ def _fitting(text: str, most: int) -> str:
 
     A sentence is never cut: what does not fit then is refused, and asked for again.
     """
-    shown = "".join(" " if unicodedata.category(each)[0] == "C" else each for each in text)
-    plain = " ".join(shown.split())
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(each)[0] == "C" else each for each in text)
+    plain = " ".join(text.split())
     if len(plain) <= most:
         return plain
     kept = ""

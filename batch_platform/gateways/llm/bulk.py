@@ -7,6 +7,7 @@ context are used where they belong; the loop's thread only asks.
 import asyncio
 import logging
 import secrets
+import sys
 import threading
 import time
 from collections import deque
@@ -49,6 +50,9 @@ _READ_AT_ONCE = 500
 _PROGRESS_EVERY_SECONDS = 1.0
 _BREAKER_PATIENCE_SECONDS = 60.0
 _SECONDS_TO_END = 5.0
+_SWITCH_SECONDS = 0.0005
+"""How long the caller's thread may work before the loop's gets its turn. By default that is 5 ms,
+and an answer that meets a portion of items being read would wait that long, several times."""
 _HEAD_START_SECONDS = 0.08
 """How long the first calls have the processor to themselves before more items are read."""
 
@@ -350,6 +354,8 @@ class Ask(Generic[A]):
 
     def _outcomes(self) -> Iterator[Outcome[A]]:
         self._started_at = self._llm.clock()
+        usual_switch_seconds = sys.getswitchinterval()
+        sys.setswitchinterval(min(_SWITCH_SECONDS, usual_switch_seconds))
         thread = threading.Thread(target=self._work_in_thread, name="llm ask", daemon=True)
         thread.start()
         is_finished = False
@@ -361,6 +367,7 @@ class Ask(Generic[A]):
             thread.join(
                 None if is_finished else self._llm.provider.timeout_seconds + _SECONDS_TO_END
             )
+            sys.setswitchinterval(usual_switch_seconds)
             self.summary.seconds = self._llm.clock() - self._started_at
             self._show_progress(self._on_progress)
         problem = self._channel.problem

@@ -27,7 +27,7 @@ HORIZON_SECONDS = 0.25
 
 _FETCH_AHEAD_SECONDS = 0.1
 """Calls that started together end together: what comes after their pause finds slots at hand."""
-_FIRST_RATE = 80.0
+_FIRST_RATE = 160.0
 _DOUBLING_SECONDS = 0.1
 _UNBOUNDED_RATE = 2000.0
 _FREE_SECONDS = 1.0

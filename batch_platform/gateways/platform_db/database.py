@@ -32,6 +32,9 @@ _SESSION_OPTIONS = {
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
+    # Streams are read to their end; by default a cursor's plan is made for its first tenth, which
+    # made a join of ten thousand users take 2.4 s instead of 8 ms.
+    "cursor_tuple_fraction": "1",
 }
 _APPLICATION_NAME_LENGTH = 63
 _STREAMED_ROWS = 5_000
