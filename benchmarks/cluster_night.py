@@ -47,6 +47,7 @@ class Setup:
 
     Attributes:
         workers: Worker processes, each executing one step at a time.
+        calls_per_step: In flight at once in each chunk step.
         requests_per_minute: The provider's limit, which the platform is told; None for none.
         is_one_killed: Whether a worker is killed when a third is done.
     """
@@ -54,6 +55,7 @@ class Setup:
     users: int
     workers: int
     chunk_items: int
+    calls_per_step: int = CALLS_PER_STEP
     requests_per_minute: int | None = None
     is_one_killed: bool = False
 
@@ -87,7 +89,7 @@ def variables_of(setup: Setup, model: RecordingModel) -> dict[str, str]:
         "LLM_PROVIDER": "compatible",
         "LLM_BASE_URL": model.server.url,
         "LLM_MODEL": "sandbox-1",
-        "FORTUNES_WORKERS": str(CALLS_PER_STEP),
+        "FORTUNES_WORKERS": str(setup.calls_per_step),
         "FORTUNES_FIRST_DAY": str(BASE),
         "CHUNK_ITEMS": str(setup.chunk_items),
     }

@@ -2,6 +2,7 @@
 
     python -m benchmarks.scale_simulation             # measures, predicts 20,000, compares: 10 min
     python -m benchmarks.scale_simulation --small     # predicts and compares 3,200: 4 min
+    python -m benchmarks.scale_simulation --large     # 200,000, 32 calls in flight a step: 25 min
     python -m benchmarks.scale_simulation --table     # no measuring: the table of docs/scaling.md
 
 Two short nights on a cluster give each part of a night a fixed cost and a cost an item. A night is
@@ -30,7 +31,6 @@ _AIM_OF_ERROR = 0.15
 _GRACE_SECONDS = 21.0
 """From a worker's death until its chunk is sent again."""
 _LONGEST_ROUND_SECONDS = 5.0
-_CALLS_IN_FLIGHT = 10
 _WORKERS = 2
 _MODEL_DELAY_SECONDS = 0.2
 
@@ -50,6 +50,28 @@ class Costs:
     per_item: float
     per_chunk: float
     rate_per_step: float
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What is measured and what is predicted from it.
+
+    Attributes:
+        measured: Users and chunk of each night that the costs are fitted to.
+        predicted: Users and chunk of the night that is predicted, and then made.
+        calls_per_step: In flight at once, in all of them.
+    """
+
+    measured: tuple[tuple[int, int], tuple[int, int]]
+    predicted: tuple[int, int]
+    calls_per_step: int = 10
+
+
+_MIDDLE = Size(((1000, 250), (4000, 1000)), (20_000, 1250))
+_SIZES = {
+    "--small": Size(((400, 100), (1600, 400)), (3200, 400)),
+    "--large": Size(((1000, 250), (4000, 1000)), (200_000, 3125), calls_per_step=32),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,18 +149,25 @@ def main() -> None:
     if "--table" in sys.argv:
         show_table(console, measured_costs())
         return
-    is_small = "--small" in sys.argv
-    sizes = ((400, 100), (1600, 400)) if is_small else ((1000, 250), (4000, 1000))
-    predicted_items, predicted_chunk = (3200, 400) if is_small else (20_000, 1250)
+    size = next((_SIZES[each] for each in sys.argv if each in _SIZES), _MIDDLE)
+    items, chunk_items = size.predicted
     # Only a measurement needs the platform.
     from batch_platform_tests.recording_model import recording_model
     from batch_platform_tests.running_platform import project_copy
     from benchmarks.cluster_night import Night, Setup, make_night
 
+    def setup_of(users: int, chunk: int) -> Setup:
+        return Setup(
+            users=users,
+            workers=_WORKERS,
+            chunk_items=chunk,
+            calls_per_step=size.calls_per_step,
+        )
+
     nights: list[Night] = []
     with recording_model(passes_for_real=True) as model, project_copy() as project:
-        for number, (users, chunk) in enumerate(sizes):
-            setup = Setup(users=users, workers=_WORKERS, chunk_items=chunk)
+        for number, (users, chunk) in enumerate(size.measured):
+            setup = setup_of(users, chunk)
             nights.append(make_night(project, model, setup, f"measure_{number}"))
         small, large = nights
         costs = fitted(
@@ -149,27 +178,28 @@ def main() -> None:
             chunk_seconds=tuple(
                 night.seconds["asking"] * _WORKERS / len(night.chunk_seconds) for night in nights
             ),
-            calls_a_second=_CALLS_IN_FLIGHT / _MODEL_DELAY_SECONDS,
+            calls_a_second=size.calls_per_step / _MODEL_DELAY_SECONDS,
         )
         console.print(costs)
-        plan = Plan(items=predicted_items, steps=_WORKERS, chunk_items=predicted_chunk)
+        plan = Plan(items=items, steps=_WORKERS, chunk_items=chunk_items)
         prediction = simulate(plan, costs)
-        setup = Setup(users=predicted_items, workers=_WORKERS, chunk_items=predicted_chunk)
-        real = make_night(project, model, setup, "predicted")
+        console.print(f"{items:,} items: predicted {prediction:.1f} s")
+        real = make_night(project, model, setup_of(items, chunk_items), "predicted")
     took = real.seconds["night"]
     error = abs(prediction - took) / took
-    console.print(f"{predicted_items:,} items: predicted {prediction:.1f} s, took {took:.1f} s")
-    if not is_small:
+    console.print(f"{items:,} items: predicted {prediction:.1f} s, took {took:.1f} s")
+    console.print({part: round(seconds, 1) for part, seconds in real.seconds.items()})
+    if size is _MIDDLE:
         figures = {
             "costs": {name: getattr(costs, name) for name in Costs.__slots__},
-            "items": predicted_items,
+            "items": items,
             "predicted_seconds": round(prediction, 1),
             "measured_seconds": round(took, 1),
         }
         MEASURED.write_text(json.dumps(figures, indent=2) + "\n")
     report(
         {
-            f"simulation_error_at_{predicted_items}": {
+            f"simulation_error_at_{items}": {
                 "value": round(error, 3),
                 "aim": _AIM_OF_ERROR,
                 "better": "lower",

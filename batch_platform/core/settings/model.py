@@ -56,7 +56,7 @@ class ModelSettings(Section):
     max_tokens: int = variable("LLM_MAX_TOKENS", 2048, "Most tokens of an answer", ge=1)
     temperature: float = variable("LLM_TEMPERATURE", 0.1, "Randomness of answers", ge=0, le=2)
     timeout_seconds: float = variable(
-        "LLM_TIMEOUT_SECONDS", 60.0, "Longest wait for one answer", gt=0
+        "LLM_TIMEOUT_SECONDS", 60.0, "Longest wait for one answer", gt=0, allow_inf_nan=False
     )
     daily_budget_krw: float | None = variable(
         "LLM_DAILY_BUDGET_KRW", None, "Won a domain may spend in a day; no bound when not set", ge=0

@@ -203,8 +203,12 @@ def figures_of_files(folder: Path) -> tuple[FileFigures, ...]:
     paths = [
         path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in _OWN_FILES
     ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        hashes = pool.map(sha256_of, paths)
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        hashes = list(pool.map(sha256_of, paths))
+    finally:
+        # A run that is terminated meanwhile does not read the rest first.
+        pool.shutdown(cancel_futures=True)
     return tuple(
         FileFigures(
             path=str(path.relative_to(folder)), size_bytes=path.stat().st_size, sha256=sha256

@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from pydantic_core import from_json
@@ -35,6 +36,7 @@ _CHECK_SECONDS = 10.0
 _CONNECT_SECONDS = 8.0
 _KEPT_ALIVE_SECONDS = 5.0
 _SUCCESS = range(200, 300)
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class ModelClient:
     def _read(self, response: aiohttp.ClientResponse, content: bytes) -> Reply:
         try:
             body: Any = _parsed(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise CallFailed(Kind.TRANSIENT, "the provider's response is not JSON") from None
         completion = cast(dict[str, Any], body) if isinstance(body, dict) else None
         if completion is None or is_error_body(completion):
@@ -125,7 +127,7 @@ class ModelClient:
             raise CallFailed(Kind.FATAL, problem.problem, fatal=problem)
         try:
             return _reply(completion)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError):
             raise CallFailed(
                 Kind.TRANSIENT, "the provider's response has not the form of a completion"
             ) from None
@@ -137,6 +139,7 @@ class ModelClient:
 
 def _session(provider: Provider, connections: int, timeout_seconds: float) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
+        proxy=_proxy_of(provider),
         connector=aiohttp.TCPConnector(
             limit=connections, keepalive_timeout=_KEPT_ALIVE_SECONDS, ssl=_tls_context()
         ),
@@ -149,6 +152,18 @@ def _session(provider: Provider, connections: int, timeout_seconds: float) -> ai
         timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+def _proxy_of(provider: Provider) -> str | None:
+    """The proxy that the environment names for the provider (HTTPS_PROXY, NO_PROXY, …).
+
+    Asked once: aiohttp would look for every call, and read passwords from `.netrc` as well.
+    """
+    parts, known = urlsplit(provider.base_url), getproxies()
+    proxy = known.get(parts.scheme) or known.get("all")
+    if proxy is None or parts.hostname in _THIS_MACHINE or proxy_bypass(parts.netloc):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _address_of(provider: Provider, path: str) -> str:
@@ -173,14 +188,15 @@ def _failures_told(provider: Provider) -> Generator[None]:
     Raises:
         CallFailed: Instead of the package's errors.
     """
-    address = _address(provider)
     try:
         yield
     except aiohttp.ConnectionTimeoutError:
-        reason = f"{address} takes no connection within {_CONNECT_SECONDS:.0f} s"
+        reason = f"{_address(provider)} takes no connection within {_CONNECT_SECONDS:.0f} s"
         raise CallFailed(Kind.UNREACHABLE, reason) from None
     except aiohttp.ClientConnectorError as error:
-        raise CallFailed(Kind.UNREACHABLE, _unreachable(error, address)) from None
+        raise CallFailed(Kind.UNREACHABLE, _unreachable(error, _address(provider))) from None
+    except aiohttp.RedirectClientError:
+        raise CallFailed(Kind.TRANSIENT, "the provider sends calls to no address") from None
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
         problem = ConfigurationError(
             f"{provider.base_url} is no address of a model provider",
@@ -189,7 +205,8 @@ def _failures_told(provider: Provider) -> Generator[None]:
         raise CallFailed(Kind.FATAL, problem.problem, fatal=problem) from None
     except TimeoutError:
         raise CallFailed(Kind.TRANSIENT, "the provider did not answer in time") from None
-    except aiohttp.ClientError:
+    except (aiohttp.ClientError, ValueError):
+        # ValueError: what aiohttp says of an address that a redirect leads to.
         raise CallFailed(Kind.TRANSIENT, "the connection to the provider broke") from None
 
 

@@ -598,6 +598,9 @@ class Run(Generic[A]):
         krw = self._price.krw(reply.input_tokens, reply.output_tokens)
         summary.cost_krw += krw
         self._unwritten_krw += krw
+        if krw:
+            # Charged soon even when the answer cannot be used: the budget waits to hear of it.
+            self._dirty.set()
         count = len(batch)
         for number, entry in enumerate(batch):
             # Whole tokens that add up to the call's.

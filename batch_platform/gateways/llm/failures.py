@@ -159,7 +159,7 @@ def _fatal(error: PlatformError) -> CallFailed:
 def _error_in(body: bytes) -> Mapping[str, Any]:
     try:
         value: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if isinstance(value, list) and value:
         value = cast(list[Any], value)[0]
@@ -195,9 +195,8 @@ def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _is_daily(error: Mapping[str, Any]) -> bool:
     for detail in _details(error):
-        for violation in cast(list[Any], detail.get("violations") or []):
-            if "PerDay" in str(violation):
-                return True
+        if "PerDay" in str(detail.get("violations")):
+            return True
     message = str(error.get("message") or "")
     return "PerDay" in message or "per day" in message or "requests per day" in message
 

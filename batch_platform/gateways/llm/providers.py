@@ -99,8 +99,18 @@ def _sendable(key: SecretStr, variable: str) -> SecretStr:
 
 
 def _address(url: str, variable: str) -> str:
-    """Refuse an address with a user in it, which no client sends beside a key."""
-    if "@" in urlsplit(url).netloc:
+    """Refuse what is no address, and one with a user in it, which no client sends beside a key."""
+    try:
+        parts = urlsplit(url)
+        is_address = bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:
+        is_address, parts = False, urlsplit("")
+    if not is_address or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"{variable} is no address of a model provider",
+            "Write it like https://host/v1/: http or https, a host, a path",
+        )
+    if "@" in parts.netloc:
         raise ConfigurationError(
             f"{variable} holds a user or a password",
             "Write the address without them; the key has a variable of its own",

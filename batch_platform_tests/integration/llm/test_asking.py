@@ -2,7 +2,12 @@
 
 import logging
 import socket
-from collections.abc import Iterator
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pydantic import BaseModel
@@ -13,7 +18,7 @@ from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.sandbox.made_up_answers import text_digest
 from batch_platform.sandbox.model_server import RunningModelServer
 from batch_platform_tests.integration.llm.asking import classify, questions
-from batch_platform_tests.integration.llm.conftest import MakeLlm
+from batch_platform_tests.integration.llm.conftest import MakeLlm, short_sleep
 
 
 class Echo(BaseModel):
@@ -164,6 +169,15 @@ def test_a_caller_who_leaves_early_keeps_what_was_answered(
     assert again.summary.from_ledger == answered
 
 
+def test_threads_take_turns_as_they_did_before_an_ask(make_llm: MakeLlm) -> None:
+    usual_seconds = sys.getswitchinterval()
+    list(make_llm().ask(classify(), questions(3), workers=2, partition="p"))
+    leaving = iter(make_llm().ask(classify(), questions(9), workers=2, partition="p"))
+    next(leaving)
+    leaving.close()  # type: ignore[attr-defined]
+    assert sys.getswitchinterval() == usual_seconds
+
+
 def test_an_error_of_the_callers_items_reaches_the_caller(make_llm: MakeLlm) -> None:
     def broken() -> Iterator[Item]:
         yield from questions(2)
@@ -257,6 +271,120 @@ def test_what_is_wrong_with_an_address_is_said(
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(RetryableError, match=r"the name model\.example cannot be resolved"):
         make_llm(LLM_BASE_URL="http://model.example/v1").check_reachable()
+
+
+@contextmanager
+def serving(answer: Callable[[str, bytes], tuple[int, dict[str, str], bytes]]) -> Iterator[str]:
+    """An HTTP server that answers each POST (target, body) with (status, headers, body)."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["Content-Length"]))
+            status, headers, body = answer(self.path, asked)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def passed_on(server: RunningModelServer, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    """What the model server answers."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{server.url}/chat/completions", body, headers)
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(request) as response:
+        return 200, headers, response.read()
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_the_environments_proxy_is_used_but_not_for_this_machine(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    passed: list[str] = []
+
+    def passes_on(target: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        passed.append(target)
+        return passed_on(model_server, body)
+
+    with serving(passes_on) as address:
+        monkeypatch.setenv("http_proxy", f"{scheme}{address}")
+        monkeypatch.setenv("no_proxy", "other.example")
+        ask = make_llm(LLM_BASE_URL="http://model.example/v1").ask(
+            classify(), questions(2), workers=1, partition="p"
+        )
+        assert sum(isinstance(outcome, Answered) for outcome in ask) == 2
+        assert passed == ["http://model.example/v1/chat/completions"] * 2
+        list(make_llm().ask(classify(), questions(2, 10), workers=1, partition="p"))
+        assert len(passed) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (302, {"Location": "mailto:nobody"}, b""),
+        (302, {"Location": "http://[::1/x"}, b""),
+        (302, {"Location": f"http://{'a' * 70}.example/"}, b""),
+        (200, {}, b"[" * 200_000),
+        (
+            200,
+            {},
+            b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 1e400}}',
+        ),
+        (429, {}, b'{"error": {"details": [{"violations": 5}]}}'),
+    ],
+)
+def test_an_odd_response_is_asked_again_like_any_other_failure(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    status: int,
+    headers: dict[str, str],
+    body: bytes,
+) -> None:
+    odd = [(status, headers, body)]
+
+    def at_first_odd(target: str, asked: bytes) -> tuple[int, dict[str, str], bytes]:
+        if odd:
+            return odd.pop()
+        return passed_on(model_server, asked)
+
+    with serving(at_first_odd) as address:
+        llm = make_llm(LLM_BASE_URL=f"http://{address}/v1", options={"sleep": short_sleep})
+        (outcome,) = llm.ask(classify(), questions(1), workers=1, partition="p")
+        assert isinstance(outcome, Answered)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "http://gpu1:8000x/v1",
+            "http://host:99999/v1",
+            "http://[::1/v1",
+            "http://model..corp/v1",
+        ),
+        *("ftp://host/v1", "host:8000/v1", "http://host/v1?version=1", "http:///v1"),
+    ],
+)
+def test_what_is_no_address_is_refused_by_its_variables_name(
+    make_llm: MakeLlm, address: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="LLM_BASE_URL is no address"):
+        make_llm(LLM_BASE_URL=address)
 
 
 def test_no_key_and_no_text_is_logged_or_stored(

@@ -344,12 +344,6 @@ def test_a_provider_that_was_never_reached_is_told_soon_and_by_its_address(
     assert ask.summary.seconds < patience, "no outage in the middle of a run, which may pass"
 
 
-def test_an_address_that_is_none_is_a_configuration_error(make_llm: MakeLlm) -> None:
-    llm = make_llm(LLM_BASE_URL="localhost:8000/v1")
-    with pytest.raises(ConfigurationError, match="localhost:8000/v1 is no address"):
-        list(llm.ask(classify(), questions(1), workers=1, partition="p"))
-
-
 def test_a_model_that_takes_no_such_call_ends_the_run(
     make_llm: MakeLlm, model_server: RunningModelServer
 ) -> None:

@@ -96,6 +96,24 @@ def test_a_run_stops_before_it_passes_the_budget_and_goes_on_with_more(
     assert rows[0][2] <= 600
 
 
+@pytest.mark.timeout(60)
+def test_answers_that_are_no_use_are_charged_and_end_at_the_budget_too(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    platform_db: PlatformDb,
+    priced: dict[str, Any],
+) -> None:
+    model_server.configure(faults={"invalid-json": 1.0})
+    ask = make_llm(LLM_DAILY_BUDGET_KRW=300, **priced).ask(
+        classify(), questions(60), workers=4, partition="p"
+    )
+    with pytest.raises(BudgetExceededError):
+        list(ask)
+    ((charged,),) = platform_db.fetch_all("SELECT sum(spent_krw) FROM llm.spending")
+    assert charged == pytest.approx(ask.summary.cost_krw)
+    assert 0 < charged <= 300
+
+
 def test_a_budget_without_a_price_is_a_configuration_error(make_llm: MakeLlm) -> None:
     with pytest.raises(ConfigurationError, match="no price of"):
         make_llm(LLM_DAILY_BUDGET_KRW=300)

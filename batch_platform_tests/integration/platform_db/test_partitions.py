@@ -300,3 +300,9 @@ def test_several_partitions_are_held_all_or_none(platform_db: PlatformDb) -> Non
             pass
         with platform_db.hold("chats/raw_chats", "2026-11-01", holder="run three"):
             pass
+
+
+def test_a_stream_is_planned_for_all_of_its_rows(platform_db: PlatformDb) -> None:
+    # With the default, a tenth, a join is made row by row for rows that all are wanted anyway.
+    said = platform_db.stream("SELECT current_setting('cursor_tuple_fraction')")
+    assert list(said) == [("1",)]

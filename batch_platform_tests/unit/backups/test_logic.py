@@ -231,3 +231,8 @@ def test_only_the_last_day_that_is_over_can_be_backed_up() -> None:
     for day in (date(2026, 11, 19), date(2026, 11, 21)):
         with pytest.raises(PermanentError, match="cannot be made any more"):
             logic.require_last_day(day, clock, SEOUL)
+
+
+def test_a_dump_takes_every_core_unless_somebody_says_how_many() -> None:
+    assert logic.dump_jobs(0, 4) == 4
+    assert logic.dump_jobs(3, 4) == 3
