@@ -45,6 +45,8 @@ _DAY = date(2026, 11, 22)
 _AIM_OF_IDEAL = 0.95
 _AIM_OF_GROWTH = 1.2
 _SAMPLE_SECONDS = 0.5
+_SHORT_FROM_WORKERS = 64
+_SHORT_TURNS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def throughput_figures(console: Console, *, small: bool) -> Mapping[str, Figure]
     users = 400 if small else USERS
     with tempfile.TemporaryDirectory() as folder:
         app_url = write_sqlite(Path(folder) / "app.sqlite", _BASE, count=users)
-        runs = {workers: _run(workers, app_url) for workers in OLD_RATES}
+        runs = {workers: _median_run(workers, app_url) for workers in OLD_RATES}
     table = Table(
         title=f"{users:,} users, {DELAY_SECONDS * 1000:.0f} ms a call", title_justify="left"
     )
@@ -120,6 +122,13 @@ def throughput_figures(console: Console, *, small: bool) -> Mapping[str, Figure]
             "better": "lower",
         },
     }
+
+
+def _median_run(workers: int, app_url: str) -> Told:
+    """The night of median length; a short one, which noise weighs on more, is made three times."""
+    turns = _SHORT_TURNS if workers >= _SHORT_FROM_WORKERS else 1
+    runs = sorted((_run(workers, app_url) for _ in range(turns)), key=lambda told: told.seconds)
+    return runs[turns // 2]
 
 
 def _run(workers: int, app_url: str) -> Told:

@@ -65,21 +65,34 @@ class TokenGate:
         # Found by its hash: how long a look-up takes tells nothing about a token.
         key = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         until, caller = self._known.get(key, (0.0, None))
-        if caller is not None and self._seconds() < until:
-            return caller
-        # Requests that come together ask once.
+        left = until - self._seconds()
+        if caller is None or left <= 0:
+            return await asyncio.shield(self._asking_about(key, token))
+        if left < CACHE_SECONDS / 2:
+            # Asked again while the answer still holds: under load nobody has to wait for it.
+            self._asking_about(key, token)
+        return caller
+
+    def _asking_about(self, key: bytes, token: str) -> "asyncio.Task[Caller | None]":
+        """The one look-up that goes on for all requests with this token."""
         task = self._asking.get(key)
         if task is None:
             task = asyncio.create_task(self._ask(key, token))
             self._asking[key] = task
-            task.add_done_callback(lambda _: self._asking.pop(key))
-        return await asyncio.shield(task)
+            task.add_done_callback(lambda done: self._over(key, done))
+        return task
+
+    def _over(self, key: bytes, task: "asyncio.Task[Caller | None]") -> None:
+        self._asking.pop(key)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            # Whoever waits is told; what holds goes on holding until its time is over.
+            _log.debug("A token could not be looked up: %s", type(problem).__name__)
 
     async def _ask(self, key: bytes, token: str) -> Caller | None:
-        self._known.pop(key, None)
         async with self._database.connection() as connection:
             found = await find_token(connection, token)
         if found is None:
+            self._known.pop(key, None)
             return None
         caller = Caller(found.token_id, found.name, found.scope)
         self._known[key] = (self._seconds() + _trusted_seconds(found), caller)

@@ -1,5 +1,6 @@
 """Serving the application with uvicorn: what it logs, how it ends."""
 
+import gc
 import logging
 
 import uvicorn
@@ -33,6 +34,10 @@ def serve_api(settings: Settings) -> None:
 
 def server_of(app: FastAPI) -> uvicorn.Server:
     """The server of an application; `run` it with the sockets that it shall listen on."""
+    # Half a million objects of imported modules are there for good. Looking through them all for
+    # garbage stops the server for a tenth of a second, twice a second under load.
+    gc.collect()
+    gc.freeze()
     # A line a request would tell who asked for whom.
     logging.getLogger("uvicorn.access").disabled = True
     return uvicorn.Server(

@@ -5,6 +5,7 @@ context are used where they belong; the loop's thread only asks.
 """
 
 import asyncio
+import gc
 import logging
 import secrets
 import sys
@@ -356,6 +357,9 @@ class Ask(Generic[A]):
         self._started_at = self._llm.clock()
         usual_switch_seconds = sys.getswitchinterval()
         sys.setswitchinterval(min(_SWITCH_SECONDS, usual_switch_seconds))
+        # What is there stays out of the searches for garbage, each of which would hold up every
+        # call in flight for a tenth of a second.
+        gc.freeze()
         thread = threading.Thread(target=self._work_in_thread, name="llm ask", daemon=True)
         thread.start()
         is_finished = False
@@ -367,6 +371,7 @@ class Ask(Generic[A]):
             thread.join(
                 None if is_finished else self._llm.provider.timeout_seconds + _SECONDS_TO_END
             )
+            gc.unfreeze()
             sys.setswitchinterval(usual_switch_seconds)
             self.summary.seconds = self._llm.clock() - self._started_at
             self._show_progress(self._on_progress)
