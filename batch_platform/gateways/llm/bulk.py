@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Sized
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic
 from zoneinfo import ZoneInfo
 
@@ -26,10 +26,11 @@ from batch_platform.gateways.llm import ledger as ledger_module
 from batch_platform.gateways.llm.batched import BatchedCalls
 from batch_platform.gateways.llm.budget import Budget, SharedBudget
 from batch_platform.gateways.llm.database import Session, new_owner
-from batch_platform.gateways.llm.engine import Entry, Run, estimated_tokens
+from batch_platform.gateways.llm.engine import Entry, Run, estimated_tokens, restored
 from batch_platform.gateways.llm.ledger import Keys, Ledger, Provenance, prepared
 from batch_platform.gateways.llm.models import (
     A,
+    Answered,
     AskSummary,
     Estimate,
     Item,
@@ -341,6 +342,8 @@ class Ask(Generic[A]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._run: Run[A] | None = None
         self._inbox: deque[tuple[list[Entry], bool, bool]] = deque()
+        self._source: Iterator[Item] = iter(())
+        self._under_way: dict[int, Entry] = {}
         self._is_stopped = False
         self._has_begun = False
         self.ask_id = secrets.token_hex(16)
@@ -377,26 +380,50 @@ class Ask(Generic[A]):
             self._show_progress(self._on_progress)
         problem = self._channel.problem
         if problem is not None:
+            if isinstance(problem, PlatformError):
+                yield from self._known_of_the_rest(problem)
             raise self._with_position(problem)
+
+    def _known_of_the_rest(self, problem: PlatformError) -> Iterator[Outcome[A]]:
+        """Yield what the ledger has on items that the run did not come to: it is paid for."""
+        if isinstance(problem.__cause__, psycopg.Error):
+            return  # the ledger is what does not answer
+        rest = chain(list(self._under_way.values()), map(self._entry, self._source))
+        session = Session(self._llm.database_url, "llm ledger")
+        try:
+            ledger = Ledger(session, self._provenance, self._llm.price.table, owner=0)
+            while entries := list(islice(rest, _READ_AT_ONCE)):
+                found = ledger.peek([entry.key for entry in entries])
+                if found:
+                    ledger.note_use(found)
+                for entry in entries:
+                    output = found.get(entry.key)
+                    answer = self._form.from_ledger(entry.text, output) if output else None
+                    if answer is not None:
+                        self.summary.from_ledger += 1
+                        answer = restored(answer, entry, self._task)
+                        yield Answered(entry.item, answer, True, 0.0)
+        finally:
+            session.close()
 
     def _exchange(self) -> Iterator[Outcome[A]]:
         """Bring items while there is room, yield outcomes as they come."""
-        source = iter(self._items)
+        source = self._source = iter(self._items)
         capacity = _READ_AHEAD_ITEMS + 2 * self._workers * self._task.items_per_call
         at_once = min(_READ_AT_ONCE, self._workers * self._task.items_per_call)
-        under_way = 0
+        under_way = self._under_way
         patience = _HEAD_START_SECONDS
         is_input_over = False
         shown_at = self._started_at
         while True:
-            room = capacity - under_way
+            room = capacity - len(under_way)
             if not is_input_over and room >= _READ_AT_ONCE:
                 entries = [self._entry(item) for item in islice(source, at_once)]
                 is_input_over = len(entries) < at_once
                 # The first portion is short, so that the first calls leave soon.
                 at_once = _READ_AT_ONCE
-                under_way += len(entries)
-                may_more_come = capacity - under_way >= _READ_AT_ONCE
+                under_way.update((id(entry.item), entry) for entry in entries)
+                may_more_come = capacity - len(under_way) >= _READ_AT_ONCE
                 self._bring(entries, may_more_come=may_more_come, is_last=is_input_over)
                 if may_more_come and not is_input_over:
                     outcomes, is_over = self._channel.get(patience)
@@ -405,7 +432,8 @@ class Ask(Generic[A]):
                     outcomes, is_over = self._channel.get(_PROGRESS_EVERY_SECONDS)
             else:
                 outcomes, is_over = self._channel.get(_PROGRESS_EVERY_SECONDS)
-            under_way -= len(outcomes)
+            for outcome in outcomes:
+                under_way.pop(id(outcome.item), None)
             yield from outcomes
             now = self._llm.clock()
             if self._on_progress is not None and now - shown_at >= _PROGRESS_EVERY_SECONDS:

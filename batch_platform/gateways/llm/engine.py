@@ -365,10 +365,10 @@ class Run(Generic[A]):
     ) -> None:
         del self._pending[entry.key]
         settled.append(
-            Answered(entry.item, self._restored(answer, entry), is_from_ledger, cost_krw)
+            Answered(entry.item, restored(answer, entry, self._task), is_from_ledger, cost_krw)
         )
         settled += [
-            Answered(follower.item, self._restored(answer, follower), True, 0.0)
+            Answered(follower.item, restored(answer, follower, self._task), True, 0.0)
             for follower in entry.followers
         ]
         self.summary.from_ledger += len(entry.followers) + is_from_ledger
@@ -379,17 +379,6 @@ class Run(Generic[A]):
         for each in (entry, *entry.followers):
             settled.append(Quarantined(each.item, reason))
             self.summary.quarantined += 1
-
-    def _restored(self, answer: A, entry: Entry) -> A:
-        originals = entry.masked.originals
-        if not originals or not self._task.restores_personal_data:
-            return answer
-        fields = _restored(answer.model_dump(), originals)
-        try:
-            return self._task.answer.model_validate(fields)
-        except ValidationError:
-            # The original is too long for the field, say: the masked answer is right as well.
-            return answer
 
     def _hand_over(self, settled: list[Outcome[A]]) -> None:
         if settled:
@@ -672,6 +661,19 @@ class Run(Generic[A]):
         )
         self._results.append(_Result(entry, record, answer, reason))
         self._dirty.set()
+
+
+def restored(answer: A, entry: Entry, task: Task[A]) -> A:
+    """An answer with the item's own personal data where the task wants it, and where it fits."""
+    originals = entry.masked.originals
+    if not originals or not task.restores_personal_data:
+        return answer
+    fields = _restored(answer.model_dump(), originals)
+    try:
+        return task.answer.model_validate(fields)
+    except ValidationError:
+        # The original is too long for the field, say: the masked answer is right as well.
+        return answer
 
 
 def _restored(value: Any, originals: Any) -> Any:

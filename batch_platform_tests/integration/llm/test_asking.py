@@ -13,11 +13,11 @@ import pytest
 from pydantic import BaseModel
 
 from batch_platform.core.errors import ConfigurationError, RetryableError
-from batch_platform.gateways.llm import Answered, Item, Progress, Task
+from batch_platform.gateways.llm import Answered, Item, Outcome, Progress, Task
 from batch_platform.gateways.platform_db import PlatformDb
 from batch_platform.sandbox.made_up_answers import text_digest
 from batch_platform.sandbox.model_server import RunningModelServer
-from batch_platform_tests.integration.llm.asking import classify, questions
+from batch_platform_tests.integration.llm.asking import Classified, classify, questions
 from batch_platform_tests.integration.llm.conftest import MakeLlm, short_sleep
 
 
@@ -167,6 +167,23 @@ def test_a_caller_who_leaves_early_keeps_what_was_answered(
     again = make_llm().ask(classify(), questions(200), workers=4, partition="p")
     assert len(list(again)) == 200
     assert again.summary.from_ledger == answered
+
+
+@pytest.mark.parametrize("known", [30, 3000])
+def test_a_run_that_fails_still_gives_what_was_paid_for_before(
+    make_llm: MakeLlm, model_server: RunningModelServer, known: int
+) -> None:
+    list(make_llm().ask(classify(100), questions(known), workers=4, partition="p"))
+    model_server.configure(api_key="another-key")
+    # What nobody has answered comes first: the failure is there before the rest is looked up.
+    items = [*questions(40, 50_000), *questions(known)]
+    ask = make_llm().ask(classify(), items, workers=2, partition="p")
+    given: list[Outcome[Classified]] = []
+    with pytest.raises(ConfigurationError, match=f"after {known} of {known + 40} items"):
+        given.extend(ask)
+    assert all(isinstance(each, Answered) and each.from_ledger for each in given)
+    assert sorted(each.item.id for each in given) == sorted(each.id for each in questions(known))
+    assert ask.summary.from_ledger == known
 
 
 def test_threads_take_turns_as_they_did_before_an_ask(make_llm: MakeLlm) -> None:
