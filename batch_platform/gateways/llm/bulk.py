@@ -25,7 +25,7 @@ from batch_platform.core.settings import ModelSettings
 from batch_platform.gateways.llm import ledger as ledger_module
 from batch_platform.gateways.llm.batched import BatchedCalls
 from batch_platform.gateways.llm.budget import Budget, SharedBudget
-from batch_platform.gateways.llm.database import Session, new_owner
+from batch_platform.gateways.llm.database import LoopSession, Session, new_owner
 from batch_platform.gateways.llm.engine import Entry, Run, estimated_tokens, restored
 from batch_platform.gateways.llm.ledger import Keys, Ledger, Provenance, prepared
 from batch_platform.gateways.llm.models import (
@@ -314,6 +314,16 @@ class _Channel(Generic[A]):
             return outcomes, self._is_over
 
 
+class _Sessions:
+    """An ask's connections: for the ledger, for recording answers in it, and for what all share."""
+
+    def __init__(self, database_url: str, owner: int) -> None:
+        self.owner = owner
+        self.ledger = Session(database_url, "llm ledger", owner)
+        self.recording = LoopSession(database_url, "llm recording", owner)
+        self.control = Session(database_url, "llm control")
+
+
 class Ask(Generic[A]):
     """An ask: iterate it once. `summary` counts as it goes and is final after the last outcome."""
 
@@ -508,16 +518,14 @@ class Ask(Generic[A]):
 
     async def _work(self) -> None:
         llm = self._llm
-        owner = new_owner()
-        ledger_session = Session(llm.database_url, "llm ledger", owner)
-        control_session = Session(llm.database_url, "llm control")
+        sessions = _Sessions(llm.database_url, new_owner())
         loop = asyncio.get_running_loop()
 
         async def in_control(work: Callable[..., Any], *arguments: Any) -> Any:
-            return await loop.run_in_executor(control_session.executor, work, *arguments)
+            return await loop.run_in_executor(sessions.control.executor, work, *arguments)
 
-        ledger = Ledger(ledger_session, self._provenance, llm.price.table, owner)
-        progress_row = ProgressRow(control_session, self.ask_id, self._provenance)
+        ledger = Ledger(sessions.ledger, self._provenance, llm.price.table, sessions.owner)
+        progress_row = ProgressRow(sessions.control, self.ask_id, self._provenance)
         client = llm.http.ModelClient(
             llm.provider,
             self._form.request_fields(),
@@ -527,12 +535,13 @@ class Ask(Generic[A]):
             is_made_up=llm.is_made_up,
         )
         try:
-            # Both connections at once.
+            # All connections at once.
             await asyncio.gather(
-                loop.run_in_executor(ledger_session.executor, ledger.open_partition),
+                loop.run_in_executor(sessions.ledger.executor, ledger.open_partition),
                 in_control(progress_row.write, self.progress()),
+                sessions.recording.open(),
             )
-            run = self._make_run(client, ledger, ledger_session, control_session, owner, in_control)
+            run = self._make_run(client, ledger, sessions, in_control)
             reporter = loop.create_task(self._report(progress_row, in_control))
             self._loop, self._run = loop, run
             self._empty_inbox()
@@ -548,8 +557,9 @@ class Ask(Generic[A]):
         finally:
             await asyncio.gather(
                 client.close(),
-                loop.run_in_executor(None, ledger_session.close),
-                loop.run_in_executor(None, control_session.close),
+                sessions.recording.close(),
+                loop.run_in_executor(None, sessions.ledger.close),
+                loop.run_in_executor(None, sessions.control.close),
             )
 
     def _empty_inbox(self) -> None:
@@ -571,16 +581,14 @@ class Ask(Generic[A]):
         self,
         client: "ModelClient",
         ledger: Ledger,
-        ledger_session: Session,
-        control_session: Session,
-        owner: int,
+        sessions: "_Sessions",
         in_control: Callable[..., Awaitable[Any]],
     ) -> Run[A]:
         llm, provider = self._llm, self._llm.provider
         limits = Limits.per_minute(provider.requests_per_minute, provider.tokens_per_minute)
-        schedule = SharedSchedule(control_session, provider.limit_key, limits)
+        schedule = SharedSchedule(sessions.control, provider.limit_key, limits)
         budget = (
-            SharedBudget(control_session, self._task.domain, llm.daily_budget_krw, owner)
+            SharedBudget(sessions.control, self._task.domain, llm.daily_budget_krw, sessions.owner)
             if llm.daily_budget_krw is not None
             else None
         )
@@ -589,7 +597,8 @@ class Ask(Generic[A]):
             self._form,
             client=client,
             ledger=ledger,
-            ledger_session=ledger_session,
+            ledger_session=sessions.ledger,
+            recording_session=sessions.recording,
             pacer=Pacer(schedule, in_control, llm.clock, llm.sleep),
             budget=Budget(budget, in_control, lambda: llm.now().astimezone(llm.zone).date()),
             breaker=CircuitBreaker(max(10, self._workers // 2), llm.breaker_patience_seconds),

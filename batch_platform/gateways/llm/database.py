@@ -1,15 +1,16 @@
 """The engine's connections: opened late, opened again when they broke, with an owner's lock.
 
-An owner is a random number whose session-level advisory lock says that its process is alive;
-claims and reservations of an owner whose lock is gone do not count (`llm.live_owners`). No SQL
-about what is stored belongs here.
+An owner is a random number; session-level advisory locks on it say that its process is alive.
+Claims and reservations of an owner without a lock do not count (`llm.live_owners`). No SQL about
+what is stored belongs here.
 """
 
+import asyncio
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, LiteralString, TypeVar
 
@@ -20,7 +21,11 @@ from batch_platform.core.errors import RetryableError
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 30.0
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 3.0
 _LOCK_TIMEOUT = "60s"
+# Shared, as every session of an owner holds it: the owner lives while one of them does.
+_HOLD_OWNER = "SELECT pg_advisory_lock_shared(%s)"
 
 _log = logging.getLogger(__name__)
 
@@ -49,34 +54,19 @@ class Session:
             RetryableError: The database does not answer.
         """
         with self._lock:
-            deadline = time.monotonic() + _PATIENCE_SECONDS
-            pause = 0.1
+            patience = _Patience()
             while True:
                 try:
                     return work(self._open())
                 except psycopg.OperationalError as error:
                     self._drop()
-                    if isinstance(error, psycopg.errors.DiskFull) or time.monotonic() > deadline:
-                        raise RetryableError(
-                            f"The platform's database failed ({type(error).__name__})",
-                            "Check it, then run again: what was answered is kept",
-                        ) from error
-                    _log.warning("The platform's database failed (%s), again", type(error).__name__)
-                    time.sleep(pause)
-                    pause = min(pause * 2, 3.0)
+                    time.sleep(patience.pause_after(error))
 
     def _open(self) -> psycopg.Connection:
         if self._connection is None:
-            connection = psycopg.connect(
-                self._url,
-                autocommit=True,
-                application_name=self._name,
-                connect_timeout=10,
-                options=f"-c lock_timeout={_LOCK_TIMEOUT} -c timezone=UTC",
-            )
+            self._connection = psycopg.connect(self._url, **_session_settings(self._name))
             if self._owner is not None:
-                connection.execute("SELECT pg_advisory_lock(%s)", (self._owner,))
-            self._connection = connection
+                self._connection.execute(_HOLD_OWNER, (self._owner,))
         return self._connection
 
     def _drop(self) -> None:
@@ -89,6 +79,102 @@ class Session:
         self.executor.shutdown(wait=True)
         with self._lock:
             self._drop()
+
+
+class LoopSession:
+    """One connection that lasts as long as an ask and works inside its event loop.
+
+    For what follows every answer: the way to a thread and back would take longer than the commit.
+
+    Args:
+        url: libpq URL.
+        name: Seen in `pg_stat_activity`.
+        owner: Number whose lock the session holds.
+    """
+
+    def __init__(self, url: str, name: str, owner: int) -> None:
+        self._url = url
+        self._name = name
+        self._owner = owner
+        self._connection: psycopg.AsyncConnection | None = None
+
+    async def open(self) -> None:
+        """Connect, so that the first statement need not wait for it.
+
+        Raises:
+            RetryableError: The database does not answer.
+        """
+        await self._patiently(self._opened)
+
+    async def execute(self, statement: LiteralString, arguments: Mapping[str, Any]) -> None:
+        """Run a statement that may be run twice, on a new connection when the first one broke.
+
+        Raises:
+            RetryableError: The database does not answer.
+        """
+
+        async def work() -> None:
+            connection = await self._opened()
+            await connection.execute(statement, arguments, prepare=True)
+
+        await self._patiently(work)
+
+    async def _patiently(self, work: Callable[[], Awaitable[object]]) -> None:
+        patience = _Patience()
+        while True:
+            try:
+                await work()
+                return
+            except psycopg.OperationalError as error:
+                await self.close()
+                await asyncio.sleep(patience.pause_after(error))
+
+    async def _opened(self) -> psycopg.AsyncConnection:
+        if self._connection is None:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._url, **_session_settings(self._name)
+            )
+            await self._connection.execute(_HOLD_OWNER, (self._owner,))
+        return self._connection
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+
+class _Patience:
+    """How long, and how often, a connection that broke is opened again."""
+
+    def __init__(self) -> None:
+        self._deadline = time.monotonic() + _PATIENCE_SECONDS
+        self._pause = _FIRST_PAUSE_SECONDS
+
+    def pause_after(self, error: psycopg.OperationalError) -> float:
+        """Seconds to wait before the next attempt.
+
+        Raises:
+            RetryableError: There is to be none.
+        """
+        if isinstance(error, psycopg.errors.DiskFull) or time.monotonic() > self._deadline:
+            raise RetryableError(
+                f"The platform's database failed ({type(error).__name__})",
+                "Check it, then run again: what was answered is kept",
+            ) from error
+        _log.warning("The platform's database failed (%s), again", type(error).__name__)
+        pause = self._pause
+        self._pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        return pause
+
+
+def _session_settings(name: str) -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "application_name": name,
+        "connect_timeout": 10,
+        "options": f"-c lock_timeout={_LOCK_TIMEOUT} -c timezone=UTC",
+    }
 
 
 def value_of(connection: psycopg.Connection, query: LiteralString, arguments: Any = None) -> Any:

@@ -21,9 +21,9 @@ from pydantic import ValidationError
 from batch_platform.core.errors import ConfigurationError, RetryableError
 from batch_platform.core.personal_data import Masked, restore
 from batch_platform.gateways.llm.budget import Budget
-from batch_platform.gateways.llm.database import Session
+from batch_platform.gateways.llm.database import LoopSession, Session
 from batch_platform.gateways.llm.failures import CallFailed, Kind
-from batch_platform.gateways.llm.ledger import Ledger, Record
+from batch_platform.gateways.llm.ledger import RECORD, Ledger, Record
 from batch_platform.gateways.llm.models import (
     A,
     Answered,
@@ -125,6 +125,7 @@ class Run(Generic[A]):
         client: "ModelClient",
         ledger: Ledger,
         ledger_session: Session,
+        recording_session: LoopSession,
         pacer: Pacer,
         budget: Budget,
         breaker: CircuitBreaker,
@@ -144,6 +145,7 @@ class Run(Generic[A]):
         self._client = client
         self._ledger = ledger
         self._session = ledger_session
+        self._recording_session = recording_session
         self._pacer = pacer
         self._budget = budget
         self._breaker = breaker
@@ -299,7 +301,7 @@ class Run(Generic[A]):
             for key, reason in in_vain.items()
             for each in (self._pending[key], *self._pending[key].followers)
         ]
-        await self._in_session(self._ledger.record, [], quarantined, self._today(), 0.0)
+        await self._record([], quarantined, 0.0)
         await self._in_session(self._ledger.give_back, in_vain)
 
     async def _look_elsewhere(self) -> None:
@@ -329,9 +331,7 @@ class Run(Generic[A]):
             if result.answer is None
             for entry in (result.entry, *result.entry.followers)
         ]
-        await self._in_session(
-            self._ledger.record, [each.record for each in results], quarantined, self._today(), krw
-        )
+        await self._record([each.record for each in results], quarantined, krw)
         self._taken_places -= places
         self._budget.committed(krw)
         settled: list[Outcome[A]] = []
@@ -348,6 +348,12 @@ class Run(Generic[A]):
                 )
         self._hand_over(settled)
         self._pump()
+
+    async def _record(
+        self, records: Sequence[Record], quarantined: Sequence[tuple[str, str, bytes]], krw: float
+    ) -> None:
+        arguments = self._ledger.recording(records, quarantined, self._today(), krw)
+        await self._recording_session.execute(RECORD, arguments)
 
     def _today(self) -> date:
         return self._now().astimezone(self._zone).date()

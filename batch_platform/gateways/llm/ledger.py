@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -232,20 +232,20 @@ class Ledger:
         )
         return {bytes(row[0]) for row in rows}
 
-    def record(
+    def recording(
         self,
         records: Sequence[Record],
         quarantined: Sequence[tuple[str, str, bytes]],
         spent_on: date,
         spent_krw: float,
-    ) -> None:
-        """Commit a group of results, what they cost, and give their claims back.
+    ) -> dict[str, Any]:
+        """Arguments of `RECORD`: commit a group of results, what they cost, give their claims back.
 
         Args:
             records: At most one a key.
             quarantined: (item id, reason, key) of items set aside.
             spent_on: Day whose budget the cost is charged to.
-            spent_krw: Won paid since the last call of this method, wasted calls included.
+            spent_krw: Won paid since the last group, wasted calls included.
         """
         of = self._provenance
         set_aside = {item: (item, reason, key.hex()) for item, reason, key in quarantined}
@@ -268,8 +268,7 @@ class Ledger:
             ],
             ensure_ascii=False,
         )
-
-        arguments = {
+        return {
             "rows": rows,
             "task": of.task,
             "prompt_version": f"{of.prompt_version}+{of.digest[:12]}",
@@ -286,7 +285,17 @@ class Ledger:
             "keys": [record.key for record in records],
             "owner": self._owner,
         }
-        self._session.run(lambda connection: connection.execute(_RECORD, arguments, prepare=True))
+
+    def record(
+        self,
+        records: Sequence[Record],
+        quarantined: Sequence[tuple[str, str, bytes]],
+        spent_on: date,
+        spent_krw: float,
+    ) -> None:
+        """Commit what `recording` says."""
+        arguments = self.recording(records, quarantined, spent_on, spent_krw)
+        self._session.run(lambda connection: connection.execute(RECORD, arguments, prepare=True))
 
     def give_back(self, keys: Collection[bytes]) -> None:
         """Give back claims on keys that are not going to be asked about."""
@@ -308,7 +317,7 @@ class Ledger:
 
 # One statement, so that a commit takes one journey to the database and back: until it has come
 # back, its calls hold their places.
-_RECORD = """
+RECORD: LiteralString = """
     WITH given_back AS (
         DELETE FROM llm.claims WHERE key = ANY(%(keys)s) AND owner = %(owner)s
     ), set_aside AS (

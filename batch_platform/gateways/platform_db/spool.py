@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from batch_platform.core.errors import RetryableError
 
-_ROWS_PER_BATCH = 5_000
+_ROWS_PER_BATCH = 500
+"""Few, since making a batch holds up every other thread: answers that arrive meanwhile wait."""
 
 
 class Spool:

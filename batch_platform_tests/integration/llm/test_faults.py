@@ -352,3 +352,38 @@ def test_a_model_that_takes_no_such_call_ends_the_run(
     with pytest.raises(ConfigurationError, match=r"chats\.classify"):
         list(ask)
     assert ask.summary.calls < 20
+
+
+@pytest.mark.parametrize("session", ["llm ledger", "llm recording", "llm control", "llm %"])
+def test_a_connection_that_is_cut_loses_nothing_and_pays_nothing_twice(
+    make_llm: MakeLlm,
+    model_server: RunningModelServer,
+    platform_db: PlatformDb,
+    session: str,
+) -> None:
+    model_server.configure(delay=0.05)
+    ask = make_llm().ask(classify(), questions(200), workers=8, partition="p")
+    answered: list[str] = []
+    unowned: list[int] = []
+    for outcome in ask:
+        assert isinstance(outcome, Answered)
+        answered.append(outcome.item.id)
+        if len(answered) in (40, 80, 120):
+            platform_db.fetch_all(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE application_name LIKE %s AND datname = current_database()",
+                [session],
+            )
+            unowned.append(unowned_claims(platform_db))
+    assert sorted(answered) == sorted(item.id for item in questions(200))
+    assert model_server.stats()["received"] == 200
+    if session != "llm %":
+        # Nobody else may take over what is being asked about: another session still says who lives.
+        assert unowned == [0, 0, 0]
+
+
+def unowned_claims(platform_db: PlatformDb) -> int:
+    ((count,),) = platform_db.fetch_all(
+        "SELECT count(*) FROM llm.claims WHERE owner NOT IN (SELECT owner FROM llm.live_owners)"
+    )
+    return count
