@@ -11,9 +11,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -53,7 +54,18 @@ class MariaDb:
 
     def execute(self, *statements: str) -> None:
         """Run statements of a test's preparation, committed together."""
-        connection = pymysql.connect(
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query gives."""
+        with closing(self._connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+    def _connect(self) -> "pymysql.Connection[Any]":
+        return pymysql.connect(
             host="127.0.0.1",
             port=self.port,
             user=self.user,
@@ -62,12 +74,6 @@ class MariaDb:
             charset="utf8mb4",
             autocommit=True,
         )
-        try:
-            with connection.cursor() as cursor:
-                for statement in statements:
-                    cursor.execute(statement)
-        finally:
-            connection.close()
 
 
 def require_mariadb() -> None:

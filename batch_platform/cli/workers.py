@@ -1,6 +1,7 @@
 """`batch-platform worker`: executes steps of runs, on as many machines as are wanted."""
 
 import os
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -36,7 +37,12 @@ def worker(
     if settings.is_made_up:
         err.print(MADE_UP)
     os.environ["DAGSTER_HOME"] = str(dagster_home(settings))
-    serve_steps(settings, queue or [], concurrency)
+    serve_steps(
+        settings,
+        queue or [],
+        concurrency,
+        load_code=lambda: import_module("batch_platform.definitions"),
+    )
 
 
 def cluster(

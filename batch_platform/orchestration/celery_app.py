@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import Celery, Task
@@ -30,7 +31,7 @@ from batch_platform.gateways.platform_db.worker_steps import (
     take_step,
 )
 from batch_platform.gateways.platform_services import platform_database_url
-from batch_platform.orchestration.queues import DATA, QUEUES
+from batch_platform.orchestration.queues import DATA
 
 SECONDS_OF_GRACE = 20.0
 """How long a lock must stay away: a process that lives takes it again sooner.
@@ -106,20 +107,17 @@ def celery_app(settings: Settings) -> Celery:
     return app
 
 
-def serve_steps(settings: Settings, queues: list[str], concurrency: int) -> None:
+def serve_steps(
+    settings: Settings, queues: Sequence[str], concurrency: int, load_code: Callable[[], object]
+) -> None:
     """Execute steps of some queues until a signal ends it.
 
     Raises:
-        ConfigurationError: No broker is set, or a queue does not exist.
+        ConfigurationError: No broker is set.
     """
-    unknown = [each for each in queues if each not in QUEUES]
-    if unknown:
-        raise ConfigurationError(
-            f"There is no queue {unknown[0]!r}", f"The queues are {', '.join(QUEUES)}"
-        )
     app = celery_app(settings)
-    # Loaded before the worker forks: its processes share the code, and the first step waits less.
-    __import__("batch_platform.definitions")
+    # Before the worker forks: its processes share the code, and the first step waits less.
+    load_code()
     # Celery's line of a step that has ended quotes its events: they are in Dagster's log.
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
     names = ",".join(queue_name(each, settings.profile) for each in queues)

@@ -1,6 +1,6 @@
 """Who executes the steps of runs, chosen by one setting: EXECUTION."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
 import dagster as dg
@@ -41,22 +41,37 @@ def chosen_executor(settings: Settings) -> dg.ExecutorDefinition:
     return celery_executor
 
 
-def serve_steps(settings: Settings, queues: Sequence[str], concurrency: int | None) -> None:
+def serve_steps(
+    settings: Settings,
+    queues: Sequence[str],
+    concurrency: int | None,
+    *,
+    load_code: Callable[[], object],
+) -> None:
     """Execute steps that runs send, as a worker, until a signal ends it.
 
     Args:
         settings: Where the broker is.
         queues: Which steps; all when there are none.
         concurrency: Steps at once; as the settings say when not given.
+        load_code: Imports what steps are made of.
 
     Raises:
         ConfigurationError: No broker is set, a queue does not exist, or packages are missing.
     """
+    unknown = [each for each in queues if each not in QUEUES]
+    if unknown:
+        raise ConfigurationError(
+            f"There is no queue {unknown[0]!r}", f"The queues are {', '.join(QUEUES)}"
+        )
     require_packages()
     from batch_platform.orchestration import celery_app
 
     celery_app.serve_steps(
-        settings, list(queues) or list(QUEUES), concurrency or settings.cluster.worker_concurrency
+        settings,
+        queues or QUEUES,
+        concurrency or settings.cluster.worker_concurrency,
+        load_code,
     )
 
 
