@@ -119,6 +119,12 @@ def test_options_that_contradict(unchanged: Installation) -> None:
     assert "Traceback" not in shown.err
 
 
+def test_a_worker_of_a_queue_that_is_none(unchanged: Installation) -> None:
+    line = unchanged.run("worker", "--queue", "nope").one_clear_line(2)
+    assert "'nope'" in line
+    assert "llm, data, backup" in line
+
+
 def test_a_report_of_a_day_without_data(unchanged: Installation) -> None:
     assert "2025-06-03" in unchanged.run("chats", "report", "-d", "2025-06-03").one_clear_line(1)
     target = unchanged.folder / "none.xlsx"
