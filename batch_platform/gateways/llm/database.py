@@ -97,6 +97,7 @@ class LoopSession:
         self._name = name
         self._owner = owner
         self._connection: psycopg.AsyncConnection | None = None
+        self._lock = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect, so that the first statement need not wait for it.
@@ -120,14 +121,15 @@ class LoopSession:
         await self._patiently(work)
 
     async def _patiently(self, work: Callable[[], Awaitable[object]]) -> None:
-        patience = _Patience()
-        while True:
-            try:
-                await work()
-                return
-            except psycopg.OperationalError as error:
-                await self.close()
-                await asyncio.sleep(patience.pause_after(error))
+        async with self._lock:
+            patience = _Patience()
+            while True:
+                try:
+                    await work()
+                    return
+                except psycopg.OperationalError as error:
+                    await self.close()
+                    await asyncio.sleep(patience.pause_after(error))
 
     async def _opened(self) -> psycopg.AsyncConnection:
         if self._connection is None:
