@@ -323,6 +323,12 @@ class _Sessions:
         self.recording = LoopSession(database_url, "llm recording", owner)
         self.control = Session(database_url, "llm control")
 
+    async def close(self) -> None:
+        """Close all; what their threads still do is waited for, as nothing else is left to do."""
+        await self.recording.close()
+        self.ledger.close()
+        self.control.close()
+
 
 class Ask(Generic[A]):
     """An ask: iterate it once. `summary` counts as it goes and is final after the last outcome."""
@@ -555,12 +561,8 @@ class Ask(Generic[A]):
                 reporter.cancel()
                 await in_control(progress_row.end, self.progress(), problem)
         finally:
-            await asyncio.gather(
-                client.close(),
-                sessions.recording.close(),
-                loop.run_in_executor(None, sessions.ledger.close),
-                loop.run_in_executor(None, sessions.control.close),
-            )
+            await client.close()
+            await sessions.close()
 
     def _empty_inbox(self) -> None:
         run = self._run

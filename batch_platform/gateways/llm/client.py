@@ -7,12 +7,10 @@ call costs more of the processor than everything else in a night (ADR 0009).
 import asyncio
 import errno
 import json
-import ssl
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -140,9 +138,7 @@ class ModelClient:
 def _session(provider: Provider, connections: int, timeout_seconds: float) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         proxy=_proxy_of(provider),
-        connector=aiohttp.TCPConnector(
-            limit=connections, keepalive_timeout=_KEPT_ALIVE_SECONDS, ssl=_tls_context()
-        ),
+        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEPT_ALIVE_SECONDS),
         headers={
             "Authorization": f"Bearer {provider.api_key.get_secret_value()}",
             "Content-Type": "application/json",
@@ -168,12 +164,6 @@ def _proxy_of(provider: Provider) -> str | None:
 
 def _address_of(provider: Provider, path: str) -> str:
     return f"{provider.base_url.rstrip('/')}/{path}"
-
-
-@cache
-def _tls_context() -> ssl.SSLContext:
-    """One for all asks: reading the machine's certificates takes as long as some calls."""
-    return ssl.create_default_context()
 
 
 def _address(provider: Provider) -> str:
