@@ -1,6 +1,8 @@
 """`batch-platform config`: what is set, and whether it works."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from datetime import time
+from typing import Annotated, cast
 
 import typer
 from pydantic import SecretStr
@@ -73,8 +75,10 @@ def masked(value: object) -> str:
     """A setting's value as a person may see it."""
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else ""
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
+    if isinstance(value, list | tuple):
+        return ", ".join(masked(each) for each in cast("Sequence[object]", value))
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
     return "" if value is None else without_credentials(str(value))
 
 

@@ -26,11 +26,11 @@ def list_() -> None:
     settings, book = _opened()
     changed = book.all()
     rows = [
-        (each.asset, f"{each.at:%H:%M}", _day(each), "바꿈" if each.asset in changed else "")
+        (each.asset, f"{each.at:%H:%M}", _day(each), "예" if each.asset in changed else "-")
         for each in _in_force(settings, changed)
     ]
-    off = [(asset, "-", "마감 없음", "바꿈") for asset, each in changed.items() if each.at is None]
-    show_table("마감", ["자산", "시각", "어느 날", ""], [*rows, *off])
+    off = [(asset, "-", "마감 없음", "예") for asset, each in changed.items() if each.at is None]
+    show_table("마감", ["자산", "시각", "어느 날", "바꿈"], [*rows, *off])
 
 
 @app.command("set", epilog="예: batch-platform deadlines set chats/report 06:30")

@@ -4,6 +4,7 @@ What a domain's part of the demo is stands in `PARTS`; where its made-up source 
 `sandbox.sample_sources` and `sandbox.services`.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,14 @@ from batch_platform.cli import emotion_work
 from batch_platform.cli.console import show_table
 from batch_platform.cli.runs import RunResult, run_job, show_run
 from batch_platform.core.days import today, utc_now
-from batch_platform.core.settings import Settings, demo_env_file, load_settings
+from batch_platform.core.settings import (
+    PROFILE_VARIABLE,
+    Profile,
+    Settings,
+    active_profile,
+    demo_env_file,
+    load_settings,
+)
 from batch_platform.core.trading_days import TradingCalendar
 from batch_platform.domains.stocks.financials.models import Quarter
 from batch_platform.gateways.platform_services import lease_sandbox
@@ -129,6 +137,14 @@ def _run(part: DemoPart, settings: Settings, on: date) -> RunResult:
     return result
 
 
+def _command_to_serve() -> str:
+    """What serves the demo: with a `.env`, `make up` alone would serve the live platform."""
+    elsewhere = {name: value for name, value in os.environ.items() if name != PROFILE_VARIABLE}
+    if active_profile(elsewhere) is Profile.DEMO:
+        return "make up"
+    return f"{PROFILE_VARIABLE}={Profile.DEMO} make up"
+
+
 def _show_places(
     results: Sequence[RunResult], settings: Settings, sandbox: Mapping[str, object], seconds: float
 ) -> None:
@@ -142,6 +158,6 @@ def _show_places(
         ("데이터", settings.home),
         ("모델 호출", f"{calls:,}회 · {cost:,.1f}원 (가상)"),
         ("걸린 시간", f"{seconds:.1f}초"),
-        ("다음", f"make up  →  {settings.platform.webserver_url}"),
+        ("다음", f"{_command_to_serve()}  →  {settings.platform.webserver_url}"),
     ]
     show_table("데모 결과", ["무엇", "어디"], rows)

@@ -7,7 +7,7 @@ containers and plain hosts use; here it is only filled in and the program found.
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from batch_platform.core.errors import ConfigurationError
@@ -23,6 +23,8 @@ TEMPLATES = PROJECT_ROOT / "deploy" / "proxy"
 _SITE = "batch-platform.conf"
 _MAIN = "nginx.conf"
 _NAME = re.compile(r"\$\{(PROXY_[A-Z_]+)\}")
+_ADDRESS = re.compile(r"(?:(?P<host>[\w.*-]+|\[[0-9A-Fa-f:]+\]):)?(?P<port>\d{1,5})")
+_HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,12 @@ def site_configuration(
         access_log: File of a line a request, without queries; `off` for none.
         error_log: File of what nginx itself cannot do.
         tls: Files, which need not exist, that add a listener with TLS.
+
+    Raises:
+        ConfigurationError: An address is none.
     """
+    for name, address in asdict(addresses).items():
+        _require_address(address, may_be_port=name == "listen")
     return _filled(
         _SITE,
         {
@@ -69,6 +76,18 @@ def site_configuration(
             "PROXY_TLS": tls,
         },
     )
+
+
+def _require_address(address: str, *, may_be_port: bool) -> None:
+    found = _ADDRESS.fullmatch(address)
+    if (
+        found is None
+        or not (found["host"] or may_be_port)
+        or not 1 <= int(found["port"]) <= _HIGHEST_PORT
+    ):
+        raise ConfigurationError(
+            f"{address!r} is no address", "Write it as host:port, like 127.0.0.1:8080"
+        )
 
 
 def prepared_proxy(folder: Path, addresses: ProxyAddresses) -> Sequence[str]:

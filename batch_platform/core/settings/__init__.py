@@ -82,6 +82,9 @@ __all__ = [
 ]
 
 
+_PYDANTIC_PREFIX = "Value error, "
+"""What pydantic puts before the sentence of a validator of ours."""
+
 _AnySection = TypeVar("_AnySection", bound=Section)
 
 
@@ -240,7 +243,8 @@ def _read(section: type[_AnySection], file: Path, secrets: Path | None) -> _AnyS
         )
     except ValidationError as error:
         problems = [
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            f"{'.'.join(str(part) for part in problem['loc'])}:"
+            f" {problem['msg'].removeprefix(_PYDANTIC_PREFIX)}"
             for problem in error.errors(include_input=False, include_url=False)
         ]
         raise UnreadableSettingsError(problems, _remedy(file)) from None

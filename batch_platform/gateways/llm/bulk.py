@@ -541,14 +541,18 @@ class Ask(Generic[A]):
             is_made_up=llm.is_made_up,
         )
         try:
-            # All connections at once.
-            await asyncio.gather(
+            # All connections at once; whatever one of them dies of, none is left behind.
+            opened = await asyncio.gather(
                 loop.run_in_executor(sessions.ledger.executor, ledger.open_partition),
                 in_control(progress_row.write, self.progress()),
                 sessions.recording.open(),
+                return_exceptions=True,
             )
+            for each in opened:
+                if isinstance(each, BaseException):
+                    raise each
             run = self._make_run(client, ledger, sessions, in_control)
-            reporter = loop.create_task(self._report(progress_row, in_control))
+            reporter = loop.create_task(self._report(run, progress_row, in_control))
             self._loop, self._run = loop, run
             self._empty_inbox()
             problem: PlatformError | None = None
@@ -574,9 +578,12 @@ class Ask(Generic[A]):
         if self._is_stopped:
             run.stop()
 
-    async def _report(self, row: ProgressRow, in_control: Callable[..., Awaitable[Any]]) -> None:
+    async def _report(
+        self, run: Run[A], row: ProgressRow, in_control: Callable[..., Awaitable[Any]]
+    ) -> None:
         while True:
             await asyncio.sleep(_PROGRESS_EVERY_SECONDS)
+            await run.touch()
             await in_control(row.write, self.progress())
 
     def _make_run(

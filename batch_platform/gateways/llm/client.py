@@ -207,7 +207,7 @@ def _unreachable(error: aiohttp.ClientConnectorError, address: str) -> str:
         case aiohttp.ClientProxyConnectionError():
             return f"the proxy {error.host}:{error.port} cannot be reached"
         case aiohttp.ClientConnectorCertificateError():
-            return f"the certificate of {address} is not to be trusted"
+            return f"the certificate of {address} is not to be trusted (is SSL_CERT_FILE right?)"
         case aiohttp.ClientSSLError():
             return f"{address} does not speak TLS as it should"
         case _ if error.errno == errno.ECONNREFUSED:

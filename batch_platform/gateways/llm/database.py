@@ -37,6 +37,9 @@ class Session:
         url: libpq URL.
         name: Seen in `pg_stat_activity`.
         owner: Number whose lock the session holds; None for no lock.
+
+    Attributes:
+        on_reopened: Called, in the session's thread, once it is connected again.
     """
 
     def __init__(self, url: str, name: str, owner: int | None = None) -> None:
@@ -45,6 +48,8 @@ class Session:
         self._owner = owner
         self._connection: psycopg.Connection | None = None
         self._lock = threading.Lock()
+        self._was_open = False
+        self.on_reopened: Callable[[], None] = _nothing
         self.executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     def run(self, work: Callable[[psycopg.Connection], T]) -> T:
@@ -64,10 +69,18 @@ class Session:
 
     def _open(self) -> psycopg.Connection:
         if self._connection is None:
-            self._connection = psycopg.connect(self._url, **_session_settings(self._name))
+            connection = psycopg.connect(self._url, **_session_settings(self._name))
+            self._connection = connection
             if self._owner is not None:
-                self._connection.execute(_HOLD_OWNER, (self._owner,))
+                connection.execute(_HOLD_OWNER, (self._owner,))
+            if self._was_open:
+                self.on_reopened()
+            self._was_open = True
         return self._connection
+
+    def touch(self) -> None:
+        """Notice a connection that broke while nothing was asked of it, and open it again."""
+        self.run(lambda connection: connection.execute("SELECT 1"))
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -90,6 +103,9 @@ class LoopSession:
         url: libpq URL.
         name: Seen in `pg_stat_activity`.
         owner: Number whose lock the session holds.
+
+    Attributes:
+        on_reopened: Called, in the loop, once it is connected again and before it is used.
     """
 
     def __init__(self, url: str, name: str, owner: int) -> None:
@@ -98,6 +114,8 @@ class LoopSession:
         self._owner = owner
         self._connection: psycopg.AsyncConnection | None = None
         self._lock = asyncio.Lock()
+        self._was_open = False
+        self.on_reopened: Callable[[], None] = _nothing
 
     async def open(self) -> None:
         """Connect, so that the first statement need not wait for it.
@@ -133,14 +151,22 @@ class LoopSession:
 
     async def _opened(self) -> psycopg.AsyncConnection:
         if self._connection is None:
-            self._connection = await psycopg.AsyncConnection.connect(
+            connection = await psycopg.AsyncConnection.connect(
                 self._url, **_session_settings(self._name)
             )
-            await self._connection.execute(_HOLD_OWNER, (self._owner,))
+            try:
+                await connection.execute(_HOLD_OWNER, (self._owner,))
+            except (psycopg.Error, asyncio.CancelledError):
+                await connection.close()
+                raise
+            self._connection = connection
+            if self._was_open:
+                self.on_reopened()
+            self._was_open = True
         return self._connection
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection. What still opens it must have ended."""
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
@@ -168,6 +194,10 @@ class _Patience:
         pause = self._pause
         self._pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         return pause
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _session_settings(name: str) -> dict[str, Any]:

@@ -161,6 +161,8 @@ class Run(Generic[A]):
         self._asks_quarantined_again = asks_quarantined_again
 
         self._loop = asyncio.get_running_loop()
+        ledger_session.on_reopened = self._claim_again_from_thread
+        recording_session.on_reopened = self._claim_again
         self._pending: dict[bytes, Entry] = {}
         self._to_look_up: deque[Entry] = deque()
         self._looking_up = False
@@ -209,9 +211,7 @@ class Run(Generic[A]):
             else:
                 self._pending[entry.key] = entry
                 self._to_look_up.append(entry)
-        if self._to_look_up and not self._looking_up:
-            self._looking_up = True
-            self._help(self._look_up())
+        self._start_to_look_up()
         self._pump()
         self._finish_if_done()
 
@@ -259,6 +259,28 @@ class Run(Generic[A]):
     async def _in_session(self, work: Callable[..., T], *arguments: Any) -> T:
         return await self._loop.run_in_executor(self._session.executor, work, *arguments)
 
+    def _claim_again(self) -> None:
+        """Look up anew what waits to be asked about: our claims counted for nothing for a while.
+
+        Both sessions of the owner may have been cut, and another process have taken over.
+        """
+        self._to_look_up.extend([*self._alone, *self._ready])
+        self._alone.clear()
+        self._ready.clear()
+        self._start_to_look_up()
+
+    def _claim_again_from_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._claim_again)
+
+    def _start_to_look_up(self) -> None:
+        if self._to_look_up and not self._looking_up and not self._over.is_set():
+            self._looking_up = True
+            self._help(self._look_up())
+
+    async def touch(self) -> None:
+        """Have the ledger's session live, which may not be used for long."""
+        await self._in_session(self._session.touch)
+
     async def _look_up(self) -> None:
         while self._to_look_up:
             entries = [
@@ -285,7 +307,7 @@ class Run(Generic[A]):
             if answer is not None:
                 self._settle(entry, answer, 0.0, settled, is_from_ledger=True)
             elif output is not None or entry.key in taken.ours:
-                self._ready.append(entry)
+                (self._alone if entry.is_alone else self._ready).append(entry)
             else:
                 self._elsewhere.append(entry)
         if self._elsewhere and not self._is_watching:
@@ -331,7 +353,13 @@ class Run(Generic[A]):
             if result.answer is None
             for entry in (result.entry, *result.entry.followers)
         ]
-        await self._record([each.record for each in results], quarantined, krw)
+        try:
+            await self._record([each.record for each in results], quarantined, krw)
+        except RetryableError:
+            # The run ends by it, and tries to save them once more at its end.
+            self._results, self._unwritten_krw = results + self._results, krw + self._unwritten_krw
+            self._held_places += places
+            raise
         self._taken_places -= places
         self._budget.committed(krw)
         settled: list[Outcome[A]] = []
@@ -639,6 +667,7 @@ class Run(Generic[A]):
     def _give_up(self, batch: list[Entry], reason: str) -> None:
         for entry in batch:
             if len(batch) > 1:
+                entry.is_alone = True
                 self._alone.append(entry)
                 self.summary.retries += 1
             else:

@@ -450,6 +450,8 @@ class SourceDatabase:
         variable = self._name_variables.get(name)
         similar = get_close_matches(name, existing, _SHOWN_NAMES, 0.5) or sorted(existing)
         shown = ", ".join(similar[:_SHOWN_NAMES]) or "none at all"
+        others = len(existing) - len(similar[:_SHOWN_NAMES])
+        shown += f" and {others} more" if others else ""
         return ConfigurationError(
             f"There is no {what} {name!r} in {place}; there is {shown}",
             f"Correct {variable}" if variable else f"Correct the {what}'s name",

@@ -166,7 +166,7 @@ class ScheduleBook:
             NotFoundError: There is no such schedule.
         """
         spec = self.get(schedule_id).spec
-        return self.preview_of(spec, count) if spec.is_active else []
+        return self._next(spec, count) if spec.is_active else []
 
     def preview_of(self, spec: ScheduleSpec, count: int = 10) -> "list[datetime]":
         """The next times that a schedule which is not stored would have, in UTC.
@@ -175,6 +175,9 @@ class ScheduleBook:
             PermanentError: A value makes no sense.
         """
         rules.require_sense(spec)
+        return self._next(spec, count)
+
+    def _next(self, spec: ScheduleSpec, count: int) -> "list[datetime]":
         return list(islice(rules.due_times(spec, self._clock()), min(count, _MOST_PREVIEWED)))
 
     def changes(self, schedule_id: int) -> "list[ScheduleChange]":

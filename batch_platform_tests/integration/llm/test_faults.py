@@ -1,7 +1,10 @@
 """Whatever goes wrong: nothing lost, nothing under the wrong item, and a sum that adds up."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
 from batch_platform.core.days import utc_now
@@ -380,6 +383,54 @@ def test_a_connection_that_is_cut_loses_nothing_and_pays_nothing_twice(
     if session != "llm %":
         # Nobody else may take over what is being asked about: another session still says who lives.
         assert unowned == [0, 0, 0]
+
+
+def test_what_another_process_took_over_is_not_asked_again(
+    make_llm: MakeLlm, model_server: RunningModelServer, platform_db: PlatformDb
+) -> None:
+    """All connections of an ask are cut, while another one waits for what it was asking about."""
+    model_server.configure(delay=0.6)
+    items, workers = 48, 4
+    with ThreadPoolExecutor() as threads:
+
+        def ask() -> int:
+            return len(
+                list(make_llm().ask(classify(), questions(items), workers=workers, partition="p"))
+            )
+
+        first = threads.submit(ask)
+        wait_for_calls(model_server, workers)
+        pids = [pid for (pid,) in platform_db.fetch_all(_SESSIONS)]
+        second = threads.submit(ask)
+        time.sleep(0.5)
+        platform_db.fetch_all("SELECT pg_terminate_backend(unnest(%s::int[]), 5000)", [pids])
+        assert (first.result(120), second.result(120)) == (items, items)
+    # What was on the wire when the connections were cut may be paid for once more, nothing else.
+    assert model_server.stats()["received"] <= items + workers
+
+
+_SESSIONS = """
+    SELECT pid FROM pg_stat_activity
+    WHERE application_name IN ('llm ledger', 'llm recording') AND datname = current_database()
+"""
+
+
+def test_an_ask_that_cannot_begin_leaves_no_connection(
+    make_llm: MakeLlm, platform_db: PlatformDb
+) -> None:
+    with psycopg.connect(platform_db.url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE llm.partitions RENAME TO elsewhere")
+    for _ in range(3):
+        with pytest.raises(psycopg.Error):
+            list(make_llm().ask(classify(), questions(3), workers=2, partition="p"))
+        assert platform_db.fetch_all(_SESSIONS) == []
+
+
+def wait_for_calls(model_server: RunningModelServer, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while model_server.stats()["received"] < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def unowned_claims(platform_db: PlatformDb) -> int:
