@@ -11,7 +11,9 @@ from dagster._core.instance import InstanceRef
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
 
 from batch_platform.cli.deployment_files import deployment_files, instance_of, overlaid
+from batch_platform.core.errors import ConfigurationError
 from batch_platform.core.settings import PROJECT_ROOT
+from batch_platform.gateways.reverse_proxy import ProxyAddresses, site_configuration
 from batch_platform.operations.k8s_run_launcher import PlatformK8sRunLauncher
 
 BASE = yaml.safe_load((PROJECT_ROOT / "dagster.yaml").read_text())
@@ -112,3 +114,11 @@ def test_a_run_gets_the_resources_of_its_domain(
     # And is as closed as everything else there.
     assert config.container_config["security_context"]["read_only_root_filesystem"] is True
     assert config.job_spec_config["backoff_limit"] == 0
+
+
+@pytest.mark.parametrize("listen", ["99999999", "0", "127.0.0.1:", "a b:80", "80; deny all", ""])
+def test_what_is_no_address_gets_no_proxy(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no address"):
+        site_configuration(ProxyAddresses(listen, "api:3001", "web:3000", "[::1]:3002"))
+    with pytest.raises(ConfigurationError, match="is no address"):
+        site_configuration(ProxyAddresses("443", listen or "443", "web:3000", "web:3002"))

@@ -1,8 +1,11 @@
 """What `config` shows: everything that is set, nothing that is secret, each problem by itself."""
 
+import datetime
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +120,18 @@ def test_show_takes_one_section(installation: Installation) -> None:
 
 def test_the_example_is_what_the_settings_know(installation: Installation) -> None:
     assert installation.run("config", "example").out == env_example()
+
+
+def test_every_line_of_the_example_may_be_uncommented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [line[1:] for line in env_example().splitlines() if re.match(r"#[A-Z_]+=.", line)]
+    (tmp_path / "all.env").write_text("\n".join(lines))
+    monkeypatch.setenv("BATCH_PLATFORM_ENV_FILE", str(tmp_path / "all.env"))
+    given = {variable: value for _, variable, _, value, _ in load_settings().variables()}
+    assert given["STOCKS_PRICE_TIMES"] == tuple(
+        datetime.time.fromisoformat(text) for text in ("08:30", "09:30", "13:10", "18:00")
+    )
 
 
 def test_help_needs_nothing_heavy() -> None:

@@ -98,6 +98,8 @@ def test_a_declared_time_runs_once_as_its_definition_asks(
     (occurrence,) = world.history()
     assert (occurrence.status, occurrence.run_id) == ("launched", run.run_id)
     assert world.errors() == []
+    (schedule,) = world.book.list()
+    assert world.book.preview(schedule.schedule_id, 2) == [seoul(9, 1, 21), seoul(9, 1, 22)]
 
 
 @pytest.mark.parametrize(
