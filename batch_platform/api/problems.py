@@ -24,13 +24,11 @@ from batch_platform.core.errors import (
     PlatformError,
     RetryableError,
     StaleVersionError,
+    sentence_of_validator,
 )
 
 PROBLEM_JSON = "application/problem+json"
 _TYPE = "urn:batch-platform:problem:"
-_PYDANTIC_PREFIX = "Value error, "
-"""What pydantic puts before the sentence of a validator of ours."""
-
 _RETRY_AFTER_SECONDS = 5
 _log = logging.getLogger(__name__)
 
@@ -178,7 +176,7 @@ async def _not_valid(_request: Request, error: Exception) -> ProblemResponse:
 def _field_problem(error: Mapping[str, Any]) -> FieldProblem:
     # Without the input, which may be personal data. A name in it may be no text that can be sent.
     where = "/".join(map(str, error["loc"])).encode("utf-8", "replace").decode()
-    return FieldProblem(where=where[:200], problem=str(error["msg"]).removeprefix(_PYDANTIC_PREFIX))
+    return FieldProblem(where=where[:200], problem=sentence_of_validator(error["msg"]))
 
 
 async def _platform(request: Request, error: Exception) -> ProblemResponse:

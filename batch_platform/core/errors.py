@@ -88,3 +88,8 @@ class ConflictError(PermanentError):
 
 class StaleVersionError(ConflictError):
     """What is to be changed was changed meanwhile: read it again first."""
+
+
+def sentence_of_validator(message: str) -> str:
+    """What a validator of ours said, without the words that pydantic puts before it."""
+    return message.removeprefix("Value error, ")

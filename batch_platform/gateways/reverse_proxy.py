@@ -23,7 +23,7 @@ TEMPLATES = PROJECT_ROOT / "deploy" / "proxy"
 _SITE = "batch-platform.conf"
 _MAIN = "nginx.conf"
 _NAME = re.compile(r"\$\{(PROXY_[A-Z_]+)\}")
-_ADDRESS = re.compile(r"(?:(?P<host>[\w.*-]+|\[[0-9A-Fa-f:]+\]):)?(?P<port>\d{1,5})")
+_ADDRESS = re.compile(r"(?:(?P<host>[\w.*-]+|\[[0-9A-F:]+\]):)?(?P<port>\d{1,5})", re.ASCII | re.I)
 _HIGHEST_PORT = 65535
 
 

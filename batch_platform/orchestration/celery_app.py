@@ -112,6 +112,12 @@ def serve_steps(
 ) -> None:
     """Execute steps of some queues until a signal ends it.
 
+    Args:
+        settings: Where the broker is.
+        queues: Whose steps.
+        concurrency: Steps at once.
+        load_code: Imports what steps are made of.
+
     Raises:
         ConfigurationError: No broker is set.
     """

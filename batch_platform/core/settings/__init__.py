@@ -15,6 +15,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from batch_platform.core.errors import sentence_of_validator
 from batch_platform.core.settings.alerts import AlertSettings
 from batch_platform.core.settings.api import ApiSettings
 from batch_platform.core.settings.backups import BackupsSettings
@@ -81,9 +82,6 @@ __all__ = [
     "variable_names",
 ]
 
-
-_PYDANTIC_PREFIX = "Value error, "
-"""What pydantic puts before the sentence of a validator of ours."""
 
 _AnySection = TypeVar("_AnySection", bound=Section)
 
@@ -244,7 +242,7 @@ def _read(section: type[_AnySection], file: Path, secrets: Path | None) -> _AnyS
     except ValidationError as error:
         problems = [
             f"{'.'.join(str(part) for part in problem['loc'])}:"
-            f" {problem['msg'].removeprefix(_PYDANTIC_PREFIX)}"
+            f" {sentence_of_validator(problem['msg'])}"
             for problem in error.errors(include_input=False, include_url=False)
         ]
         raise UnreadableSettingsError(problems, _remedy(file)) from None

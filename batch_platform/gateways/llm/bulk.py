@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic
@@ -20,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from batch_platform.core.errors import ConfigurationError, PlatformError
+from batch_platform.core.errors import ConfigurationError, PlatformError, RetryableError
 from batch_platform.core.settings import ModelSettings
 from batch_platform.gateways.llm import ledger as ledger_module
 from batch_platform.gateways.llm.batched import BatchedCalls
@@ -583,8 +584,10 @@ class Ask(Generic[A]):
     ) -> None:
         while True:
             await asyncio.sleep(_PROGRESS_EVERY_SECONDS)
-            await run.touch()
-            await in_control(row.write, self.progress())
+            # Whoever needs the database to go on says so by himself.
+            with suppress(RetryableError):
+                await run.touch()
+                await in_control(row.write, self.progress())
 
     def _make_run(
         self,

@@ -359,6 +359,7 @@ RECORD: LiteralString = """
                        ELSE known.used_by || %(partition)s::text END,
         last_used_at = now()
 """
+"""Commits a group of results; its arguments are those of `Ledger.recording`."""
 
 
 def retire_partition(connection: psycopg.Connection, task: str, partition: str) -> None:
